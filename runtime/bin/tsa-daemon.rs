@@ -1,0 +1,2 @@
+//! tsa-daemon.
+fn main() {}

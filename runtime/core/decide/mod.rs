@@ -1,0 +1,1 @@
+//! From a record and the rules to changes of state.
