@@ -12,6 +12,10 @@ mod count;
 mod decision;
 mod effect;
 mod effective;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod model;
 mod overlay;
 mod rank;
 mod row;

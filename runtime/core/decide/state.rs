@@ -322,5 +322,35 @@ fn place(id: EffectId, effect: &Effect) -> Place {
     }
 }
 
+/// All that makes two states the same, in an order of its own.
+#[cfg(test)]
+pub(super) type Essence = (
+    Axis,
+    Vec<String>,
+    std::collections::BTreeMap<EffectId, Arc<Effect>>,
+    std::collections::BTreeMap<Slot, Vec<EffectId>>,
+    [Vec<String>; 4],
+);
+
+#[cfg(test)]
+impl State {
+    pub(super) fn essence(&self) -> Essence {
+        let mut rules: Vec<String> =
+            self.rules.iter().map(|(id, (facts, uses))| format!("{id} {facts:?} {uses}")).collect();
+        rules.sort();
+        let mut clamps: Vec<String> = self.clamps.iter().map(|clamp| format!("{clamp:?}")).collect();
+        clamps.sort();
+        let ends = self.ends.iter().map(|end| format!("{end:?}")).collect();
+        let clamp_ends = self.clamp_ends.iter().map(|end| format!("{end:?}")).collect();
+        (
+            self.axis.clone(),
+            self.counts.essence(),
+            self.effects.iter().map(|(id, effect)| (*id, effect.clone())).collect(),
+            self.groups.iter().map(|(slot, group)| (slot.clone(), group.ids().collect())).collect(),
+            [rules, clamps, ends, clamp_ends],
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests;
