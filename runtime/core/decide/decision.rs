@@ -11,10 +11,10 @@ use super::change::{Change, WindowChange};
 use super::effect::{Cause, Effect, EffectId, EffectKind};
 use super::effective::Spot;
 use super::rank;
-use super::rulebook::{Query, Rulebook};
+use super::rulebook::Rulebook;
 use super::state::State;
 use super::window::{Ask, Offer, Pair, Window};
-use crate::shaping::{Action, Rule, Trigger};
+use crate::shaping::{Action, Matched, Rule, Trigger};
 use crate::wire::{PathName, QueueName, Record, Time};
 
 /// What one record changes, and what there is to say about it.
@@ -118,14 +118,13 @@ pub fn decide<R: Rulebook + ?Sized>(state: &State, rules: &R, record: &Record<'_
     let domains = record.domains();
     let mut hits: Vec<Hit<'_>> = Vec::new();
     for (domain, at) in domains.iter().zip(0..) {
-        let query = Query { domain, site: name.site, text: &text, internal: record.is_internal() };
-        let found = rules.find(&query);
+        let found = rules.matches(domain, name.site, &text, record.is_internal());
         for rule in found.exceeded {
             if !decision.exceeded.iter().any(|known| known.id == rule.id) {
                 decision.exceeded.push(rule.clone());
             }
         }
-        for (rule, rolled) in found.matched {
+        for Matched { rule, rolled } in found.matched {
             match hits.iter_mut().find(|hit| hit.rule.id == rule.id) {
                 Some(hit) => hit.domains.push((at, rolled)),
                 None => hits.push(Hit { rule, domains: vec![(at, rolled)] }),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::shaping::{Action, Origin, Rule, RuleId, Scope, Setting, Trigger};
+use crate::shaping::{Action, Matched, Matches, Origin, Rule, RuleId, Scope, Setting, Trigger};
 use crate::wire::{Record, Time};
 
 /// Rules by hand. A pattern matches where the text contains it.
@@ -33,13 +33,12 @@ impl Book {
 }
 
 impl Rulebook for Book {
-    fn find<'s>(&'s self, query: &Query<'_>) -> Found<'s> {
-        let mut found = Found { exceeded: self.exceeded.iter().collect(), ..Found::default() };
-        for (domain, rule, rolled) in &self.rules {
-            let fits = domain == "*" || domain == query.domain;
-            let seen = rule.match_internal || !query.internal;
-            if fits && seen && rule.regex.iter().any(|pattern| query.text.contains(&**pattern)) {
-                found.matched.push((rule, *rolled));
+    fn matches<'s>(&'s self, domain: &str, _: &str, text: &str, internal: bool) -> Matches<'s> {
+        let mut found = Matches { exceeded: self.exceeded.iter().collect(), ..Matches::default() };
+        for (scope, rule, rolled) in &self.rules {
+            let fits = (scope == "*" || scope == domain) && (rule.match_internal || !internal);
+            if fits && rule.regex.iter().any(|pattern| text.contains(&**pattern)) {
+                found.matched.push(Matched { rule, rolled: *rolled });
             }
         }
         found
