@@ -177,6 +177,10 @@ fn moment(
     if own <= now {
         return state.axis.moment(own).min(present);
     }
+    if let Some(time) = state.axis.other_moments(own).last() {
+        // The clock showed this time, and went back since.
+        return time;
+    }
     // It is remembered for as long as it could do anything when it is sent again: until its own time it would be set to a
     // later now; from then on it counts at its own time, and period + duration later whatever it helps to has ended.
     let longest = hits.iter().map(|hit| retain(hit.rule)).max().unwrap_or_default();
@@ -382,18 +386,17 @@ impl Deed<'_> {
     }
 
     /// The override that holds, with what this record has brought about so far.
-    fn holding(&self, spot: &Spot) -> Option<(EffectId, Value)> {
-        let (id, effect) = self.state.holds_at(spot, &self.coming, self.now)?;
-        Some((id, effect.setting()?.value.clone()))
+    fn holding(&self, spot: &Spot) -> Option<Value> {
+        let (_, effect) = self.state.holds_at(spot, &self.coming, self.now)?;
+        Some(effect.setting()?.value.clone())
     }
 
-    fn value_change(&self, spot: &Spot, before: Option<(EffectId, Value)>) -> Option<ValueChange> {
-        let (holder, after) = self.holding(spot)?;
-        let before = match before {
-            Some((id, _)) if id == holder => return None,
-            Some((_, value)) => Some(value),
-            None => (self.configured)(spot),
-        };
+    fn value_change(&self, spot: &Spot, before: Option<Value>) -> Option<ValueChange> {
+        let after = self.holding(spot)?;
+        if before.as_ref() == Some(&after) {
+            return None;
+        }
+        let before = before.or_else(|| (self.configured)(spot));
         let loosens = rank::loosens(&spot.option, before.as_ref(), &after);
         Some(ValueChange { before, after, loosens })
     }
