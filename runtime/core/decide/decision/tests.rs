@@ -103,7 +103,7 @@ fn r3_records_ahead_are_remembered_as_long_as_any_rule_needs() {
 #[test]
 fn r3_of_too_many_records_ahead_the_one_that_would_go_first_goes() {
     let mut state = State::default();
-    for n in 0..1_000_000 {
+    for n in 0..100 {
         assert_eq!(state.excess_clamp(), None);
         let until = Time::from_micros(2_000_000_000_i64 + i64::try_from(n).unwrap());
         state.apply(&Change::Clamped { identity: n, time: at(1000), until });

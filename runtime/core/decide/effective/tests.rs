@@ -1,7 +1,6 @@
 use serde_json::{Value, json};
 
 use crate::decide::fixture::*;
-use crate::decide::*;
 use crate::shaping::{Action, Rule};
 
 /// A rule for one word, with its action, acting so many seconds.
