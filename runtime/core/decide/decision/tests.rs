@@ -1,8 +1,10 @@
 use serde_json::json;
 
+use super::deed::cut;
 use super::*;
 use crate::decide::fixture::*;
-use crate::shaping::RuleId;
+use crate::decide::window::Window;
+use crate::shaping::{Action, RuleId};
 
 fn counted(name: u8, count: u64, period: u64, actions: &[Action]) -> Rule {
     Rule { trigger: threshold(count, period), ..rule(name, actions) }
@@ -10,7 +12,7 @@ fn counted(name: u8, count: u64, period: u64, actions: &[Action]) -> Rule {
 
 /// Name of the action, and what became of it.
 fn summary(decision: &Decision) -> Vec<(&'static str, What)> {
-    decision.effects.iter().map(|one| (super::super::effect::action_name(&one.effect.action), one.what)).collect()
+    decision.effects.iter().map(|one| (crate::decide::effect::action_name(&one.effect.action), one.what)).collect()
 }
 
 #[test]
@@ -269,7 +271,7 @@ fn by_queue(actions: &[Action], queue: &str) -> (Vec<[String; 4]>, Vec<Why>) {
     let text = |t: &Option<Arc<str>>| t.as_deref().unwrap_or("-").to_owned();
     let effects = decision.effects.iter().map(|one| {
         let effect = &one.effect;
-        let name = super::super::effect::action_name(&effect.action).to_owned();
+        let name = crate::decide::effect::action_name(&effect.action).to_owned();
         [name, effect.domain.to_string(), text(&effect.tenant), text(&effect.campaign)]
     });
     (effects.collect(), decision.skipped.iter().map(|one| one.why).collect())
