@@ -81,12 +81,10 @@ impl Window {
         self.get(self.len().checked_sub(1)?).map(|pair| pair.time)
     }
 
-    /// Where the pair is, or where it would go. Records mostly come in order, so it looks at the end first.
+    /// Where the pair is, or where it would go.
     fn find(&self, pair: Pair) -> Result<usize, usize> {
-        let len = self.len();
         match self {
-            _ if len.checked_sub(1).and_then(|last| self.get(last)).is_none_or(|last| last < pair) => Err(len),
-            Self::Few(_, pairs) => pairs.get(..len).unwrap_or(&[]).binary_search(&pair),
+            Self::Few(len, pairs) => pairs.get(..usize::from(*len)).unwrap_or(&[]).binary_search(&pair),
             Self::Many(pairs) => pairs.binary_search(&pair),
         }
     }
