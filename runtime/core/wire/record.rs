@@ -219,16 +219,10 @@ impl<'a> Record<'a> {
             text(&mut bytes, Some(recipient));
             count += 1;
         }
-        for n in [
-            count,
-            self.kind as u64,
-            self.time().micros().cast_unsigned(),
-            self.num_attempts,
-            self.response.code.into(),
-            self.response
-                .enhanced_code
-                .map_or(0, |e| 1 << 48 | u64::from(e.class) << 32 | u64::from(e.subject) << 16 | u64::from(e.detail)),
-        ] {
+        let enhanced = self.response.enhanced_code.map(|code| [1, code.class, code.subject, code.detail]);
+        let code = enhanced.unwrap_or_default().map(u64::from);
+        let time = self.time().micros().cast_unsigned();
+        for n in [count, self.kind as u64, time, self.num_attempts, self.response.code.into()].into_iter().chain(code) {
             number(&mut bytes, n);
         }
         xxh3_64(&bytes)
