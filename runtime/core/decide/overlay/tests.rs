@@ -251,3 +251,38 @@ fn o2_the_names_that_are_no_domains_in_a_shaping_file() {
         assert!(!text.contains("the other domains") && text.contains("# Number of entries: 1\n"), "{text}");
     }
 }
+
+#[test]
+fn o3_what_others_of_the_site_trigger_stands_in_their_blocks() {
+    let book = Book::default().with("a.example", on(1, "own", set_domain("connection_limit", 5)), true).with(
+        "b.example",
+        on(2, "site", set("max_ready", 6)),
+        true,
+    );
+    let mut world = World::new(book);
+    world.send(&say("own", "a.example"), 1000);
+    world.send(&say("site", "b.example"), 1000);
+    let file: toml::Table = render_overlay(&world.state, at(1000)).parse().unwrap();
+    let own: toml::Table = "connection_limit = 5".parse().unwrap();
+    assert_eq!(file["a.example"]["sources"]["ip1"].as_table(), Some(&own));
+}
+
+#[test]
+fn o3_what_was_triggered_at_an_older_site_is_not_in_force_at_the_newer() {
+    let book = Book::one(on(1, "own", set_domain("connection_limit", 5)))
+        .with("*", on(2, "site", set("max_ready", 6)), true)
+        .with("b.example", on(3, "new", set("max_recipients_per_batch", 7)), true);
+    let mut world = World::new(book);
+    world.send(&say("site", "a.example"), 1000);
+    let moved =
+        |word: &str, domain: &str| say(word, domain).with("site", "ip1->mx.new@smtp_client").with("timestamp", 1001);
+    world.send(&moved("own", "a.example"), 1001);
+    world.send(&moved("new", "b.example"), 1001);
+    let text = render_overlay(&world.state, at(1001));
+    let file: toml::Table = text.parse().unwrap();
+    let own: toml::Table = "connection_limit = 5".parse().unwrap();
+    assert_eq!(file["a.example"]["sources"]["ip1"].as_table(), Some(&own));
+    assert!(text.contains(
+        "# not written: max_ready = 6 for the other domains of the site (mx1|mx2).example.com, source ip1\n"
+    ));
+}
