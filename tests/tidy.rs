@@ -65,7 +65,9 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
 /// The text files below some folders, in order. What is not text is passed over.
 fn sources(folders: &[&str]) -> Vec<Source> {
     let mut paths = Vec::new();
-    folders.iter().for_each(|folder| walk(&root().join(folder), &mut paths));
+    for folder in folders {
+        walk(&root().join(folder), &mut paths);
+    }
     paths.sort();
     texts(paths)
 }
@@ -91,7 +93,10 @@ fn texts(paths: Vec<PathBuf>) -> Vec<Source> {
 }
 
 fn rust(folders: &[&str]) -> Vec<Source> {
-    sources(folders).into_iter().filter(|source| source.path.ends_with(".rs")).collect()
+    sources(folders)
+        .into_iter()
+        .filter(|source| Path::new(&source.path).extension().is_some_and(|e| e == "rs"))
+        .collect()
 }
 
 #[track_caller]
