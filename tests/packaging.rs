@@ -77,8 +77,9 @@ fn an_installation_has_the_documented_layout() {
     let (_folder, tree) = installed();
     let mut found = BTreeMap::new();
     files_below(&tree, &tree, &mut found);
-    let extras = |path: &str| path.starts_with("opt/kumomta/share/policy-extras/");
-    found.retain(|path, _| !extras(path) || INSTALLED.iter().any(|(known, _)| known == path));
+    let shared = ["opt/kumomta/share/policy-extras/", "opt/kumomta/share/lua/"];
+    let extra = |path: &str| shared.iter().any(|folder| path.starts_with(folder));
+    found.retain(|path, _| !extra(path) || INSTALLED.iter().any(|(known, _)| known == path));
     let expected = INSTALLED.iter().map(|(path, mode)| ((*path).to_owned(), *mode)).collect();
     assert_eq!(found, expected);
 }
@@ -86,9 +87,14 @@ fn an_installation_has_the_documented_layout() {
 #[test]
 fn every_policy_extra_is_installed() {
     let (_folder, tree) = installed();
-    for entry in fs::read_dir(checkout().join("policy-extras")).unwrap() {
-        let name = entry.unwrap().file_name();
-        assert!(tree.join("opt/kumomta/share/policy-extras").join(&name).exists(), "{}", name.display());
+    for folder in ["policy-extras", "lua"].map(Path::new) {
+        let mut files = BTreeMap::new();
+        if checkout().join(folder).is_dir() {
+            files_below(checkout(), &checkout().join(folder), &mut files);
+        }
+        for name in files.keys() {
+            assert!(tree.join("opt/kumomta/share").join(name).exists(), "{name}");
+        }
     }
 }
 

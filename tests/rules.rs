@@ -200,6 +200,6 @@ fn providers_that_ask_for_tls_get_it() {
     let asked = ["google", "outlook", "office365-dane", "comcast", "gmx"];
     for (provider, domain, site) in SITES {
         let tls = shaping.egress_path(domain, "source", site, None).get("enable_tls").map(|param| param.value.clone());
-        assert_eq!(tls.is_some_and(|tls| tls == "Required"), asked.contains(&provider), "{provider}");
+        assert_eq!(tls.is_some_and(|tls| tls == "Required"), asked.contains(provider), "{provider}");
     }
 }

@@ -172,9 +172,13 @@ fn every_layer_is_known() {
 fn the_core_knows_nothing_of_the_outside() {
     let outside = Regex::new(OUTSIDE).unwrap();
     let mut findings = Vec::new();
-    for source in rust(&["runtime/core"]) {
-        for (line, text) in source.code().lines().enumerate().filter(|(_, text)| outside.is_match(text)) {
-            findings.push(format!("{}: near line {}: {}", source.path, line + 1, text.trim()));
+    // Its tests may read what they test with.
+    let tests = |path: &str| path.contains("/tests/") || path.ends_with("/tests.rs");
+    for source in rust(&["runtime/core"]).into_iter().filter(|source| !tests(&source.path)) {
+        let code: Vec<_> = source.text.lines().take(source.length()).collect();
+        let code = code.iter().enumerate().filter(|(_, text)| !text.trim_start().starts_with("//"));
+        for (line, text) in code.filter(|(_, text)| outside.is_match(text)) {
+            findings.push(format!("{}:{}: {}", source.path, line + 1, text.trim()));
         }
     }
     nothing(&findings);
