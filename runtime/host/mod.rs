@@ -8,6 +8,7 @@ mod epoch;
 mod paths;
 mod shutdown;
 mod slots;
+pub mod store;
 
 use std::sync::Arc;
 
