@@ -5,7 +5,11 @@
 
 mod clock;
 mod epoch;
+pub mod http;
+pub mod logging;
+pub mod metrics;
 mod paths;
+pub mod run;
 mod shutdown;
 mod slots;
 pub mod store;
