@@ -151,6 +151,12 @@ impl<K: Clone + Eq + Hash> Inner<K> {
             Change::End { frame } => (frame, None),
             Change::Forget => return self.remove(&key),
         };
+        match self.entries.get(&key) {
+            // Who subscribes later needs not hear of the end of what never was, or was forgotten.
+            None if expires.is_none() => return,
+            Some(old) if old.expires == expires && old.frame == frame => return,
+            _ => {}
+        }
         self.remove(&key);
         self.version += 1;
         if expires.is_none() {

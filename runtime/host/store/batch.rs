@@ -47,3 +47,13 @@ impl Batch {
         changes
     }
 }
+
+impl kumo_tsa_core::decide::Batch for Batch {
+    fn put(&mut self, key: &[u8], value: &[u8]) {
+        Self::put(self, key, value);
+    }
+
+    fn delete(&mut self, key: &[u8]) {
+        Self::delete(self, key);
+    }
+}

@@ -52,10 +52,13 @@ struct Shared {
 
 enum State {
     Open(Open),
-    /// Writing failed: what the failed batch would have overwritten, to be put back when the store opens again.
+    /// Writing failed.
     Down {
         why: String,
+        /// What the failed batch would have overwritten, to be put back when the store opens again.
         undo: Batch,
+        /// What can still be read, which is all that was stored before; not there after opening again has failed.
+        last: Option<Open>,
     },
 }
 
@@ -102,7 +105,7 @@ impl Store {
         let mut state = self.lock();
         let open = match &*state {
             State::Open(open) => open,
-            State::Down { why, .. } => return Err(Error::Down { folder: self.0.folder.clone(), why: why.clone() }),
+            State::Down { why, .. } => return Err(self.down(why)),
         };
         // The keys are shared with the batch, not copied.
         let keys = batch.keys();
@@ -121,7 +124,7 @@ impl Store {
                 // be in the journal, wholly or in part, which is why it has to be undone.
                 let undo = before(open, keys);
                 let error = Error::append(&self.0.folder, &cause);
-                *state = State::Down { why: format!("{cause:#}"), undo };
+                state.go_down(error::plain(&cause), undo);
                 drop(state);
                 self.0.failed.notify_one();
                 Err(error)
@@ -138,33 +141,36 @@ impl Store {
             if *synced.borrow_and_update() >= number {
                 return Ok(());
             }
-            if let State::Down { why, .. } = &*self.lock() {
-                return Err(Error::Down { folder: self.0.folder.clone(), why: why.clone() });
-            }
+            self.check()?;
             if synced.changed().await.is_err() {
                 return Ok(());
             }
         }
     }
 
-    /// Calls `each` with all keys and values, in the order of the keys.
-    pub fn load(&self, mut each: impl FnMut(&[u8], &[u8])) -> Result<(), Error> {
+    /// All keys and values as they are now, in the order of the keys.
+    ///
+    /// After a failed append this is what was there before it.
+    pub fn rows(&self) -> Result<impl Iterator<Item = Result<(fjall::Slice, fjall::Slice), Error>> + use<>, Error> {
         let keyspace = match &*self.lock() {
-            State::Open(open) => open.keyspace.clone(),
-            State::Down { why, .. } => return Err(Error::Down { folder: self.0.folder.clone(), why: why.clone() }),
+            State::Open(open) | State::Down { last: Some(open), .. } => open.keyspace.clone(),
+            State::Down { why, .. } => return Err(self.down(why)),
         };
-        for entry in keyspace.iter() {
-            let (key, value) = entry.into_inner().map_err(|cause| Error::read(&self.0.folder, &cause))?;
-            if &*key != PROBE {
-                each(&key, &value);
-            }
-        }
-        Ok(())
+        let folder = self.0.folder.clone();
+        let rows = keyspace.iter().map(move |row| row.into_inner().map_err(|cause| Error::read(&folder, &cause)));
+        Ok(rows.filter(|row| !matches!(row, Ok((key, _)) if **key == *PROBE)))
     }
 
-    /// Whether appends are taken at the moment.
-    pub fn is_open(&self) -> bool {
-        matches!(*self.lock(), State::Open(_))
+    /// Fails when appends are not taken at the moment.
+    pub fn check(&self) -> Result<(), Error> {
+        match &*self.lock() {
+            State::Open(_) => Ok(()),
+            State::Down { why, .. } => Err(self.down(why)),
+        }
+    }
+
+    fn down(&self, why: &str) -> Error {
+        Error::Down { folder: self.0.folder.clone(), why: why.to_owned() }
     }
 
     /// Syncs everything that has been appended to disk. Blocks on the disk, without holding up appends.
@@ -175,12 +181,7 @@ impl Store {
         }
         // Not through fjall, whose sync makes appends wait. Journals before the newest were synced when it was begun.
         journal::sync_newest(&self.0.folder).map_err(|cause| {
-            let undo = Batch::default();
-            let mut state = self.lock();
-            if matches!(*state, State::Open(_)) {
-                *state = State::Down { why: cause.to_string(), undo };
-            }
-            drop(state);
+            self.lock().go_down(cause.to_string(), Batch::default());
             self.0.failed.notify_one();
             // Wakes who waits for a sync that will not come.
             self.0.synced.send_modify(|_| ());
@@ -201,7 +202,7 @@ impl Store {
     pub async fn attend(&self, clock: &Clock, at_once: bool) {
         let mut appended = self.0.appended.subscribe();
         loop {
-            let down = !self.is_open();
+            let down = self.check().is_err();
             let ahead = *appended.borrow_and_update() > *self.0.synced.borrow();
             if down {
                 clock.sleep(REOPEN_AFTER).await;
@@ -231,11 +232,14 @@ impl Store {
     /// Opens a failed store again; what a failed append may have left in the journal is undone. Blocks on the disk.
     pub fn reopen(&self) -> Result<(), Error> {
         let mut state = self.lock();
-        let State::Down { undo, .. } = &*state else { return Ok(()) };
+        let State::Down { undo, last, .. } = &mut *state else { return Ok(()) };
+        // It holds the lock of the folder.
+        *last = None;
         let opened = open(&self.0.folder).map_err(|cause| Error::open(&self.0.folder, &cause))?;
         let mut probe = undo.clone();
         probe.put(PROBE, b"");
         commit(&opened, probe, PersistMode::SyncData).map_err(|cause| Error::append(&self.0.folder, &cause))?;
+        // The probe has shown that what is in the journal is on disk.
         *state = State::Open(opened);
         let number = *self.0.appended.borrow();
         drop(state);
@@ -246,6 +250,17 @@ impl Store {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn go_down(&mut self, why: String, undo: Batch) {
+        let before = std::mem::replace(self, Self::Down { why, undo, last: None });
+        match (self, before) {
+            (Self::Down { last, .. }, Self::Open(open)) => *last = Some(open),
+            // What has to be undone since it went down first still has.
+            (now, down) => *now = down,
+        }
     }
 }
 

@@ -2,9 +2,7 @@ use super::*;
 use std::collections::BTreeMap;
 
 fn content(store: &Store) -> BTreeMap<Vec<u8>, Vec<u8>> {
-    let mut all = BTreeMap::new();
-    store.load(|key, value| drop(all.insert(key.to_vec(), value.to_vec()))).unwrap();
-    all
+    store.rows().unwrap().map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())).unwrap()).collect()
 }
 
 fn batch(changes: &[(&str, Option<&str>)]) -> Batch {
@@ -93,8 +91,7 @@ fn d3_a_failed_batch_is_undone_when_the_store_opens_again() {
     store.append(batch(&[("a", Some("1"))])).unwrap();
     // As if a batch had failed after it reached the journal.
     store.append(batch(&[("a", Some("half done")), ("b", Some("half done"))])).unwrap();
-    *store.lock() =
-        State::Down { why: "disk full".to_owned(), undo: batch(&[("a", Some("1")), ("b", None)]) };
+    store.lock().go_down("disk full".to_owned(), batch(&[("a", Some("1")), ("b", None)]));
     let refused = store.append(batch(&[("c", Some("3"))])).unwrap_err();
     assert!(matches!(refused, Error::Down { .. }), "{refused}");
     store.reopen().unwrap();

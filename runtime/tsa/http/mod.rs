@@ -73,23 +73,23 @@ fn router(app: &App) -> Router {
 }
 
 async fn config(State(app): State<App>, headers: HeaderMap) -> Answer {
-    listing::config(&app.engine, &headers)
+    listing::config(app.engine, headers).await
 }
 
 async fn suspended(State(app): State<App>) -> Answer {
-    listing::suspended(&app.engine)
+    listing::suspended(app.engine).await
 }
 
 async fn bounced(State(app): State<App>) -> Answer {
-    listing::bounced(&app.engine)
+    listing::bounced(app.engine).await
 }
 
 async fn effects(State(app): State<App>) -> Answer {
-    listing::effects(&app.engine)
+    listing::effects(app.engine).await
 }
 
 async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Answer {
-    listing::cancel(&app.engine, &id).await
+    listing::cancel(app.engine, &id).await
 }
 
 async fn subscribe_event(State(app): State<App>, upgrade: WebSocketUpgrade) -> Answer {
@@ -104,6 +104,6 @@ async fn subscribe_suspension(State(app): State<App>, upgrade: WebSocketUpgrade)
 
 async fn subscribe_state(State(app): State<App>, upgrade: WebSocketUpgrade) -> Answer {
     let gauge = app.metrics.subscribers("subscribe_state_v1");
-    let view = channel::Everything { instance: app.engine.instance() };
-    subscribe::subscribe(upgrade, app.host.clone(), app.engine.everything(), view, gauge)
+    let view = channel::Everything { begin: app.engine.begin() };
+    subscribe::subscribe(upgrade, app.host.clone(), app.engine.effects(), view, gauge)
 }

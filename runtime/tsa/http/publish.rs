@@ -128,7 +128,7 @@ fn refuse(bad: &BadRecord) -> Answer {
     }
 }
 
-fn turn_away(unavailable: &Unavailable) -> Answer {
+pub(super) fn turn_away(unavailable: &Unavailable) -> Answer {
     let mut answer = plain(StatusCode::SERVICE_UNAVAILABLE, format!("Error: {unavailable}"));
     answer.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECS);
     answer
