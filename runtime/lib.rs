@@ -13,3 +13,4 @@
 //! | [`kumo_tsa_core`] | what is decided, pure |
 
 pub mod host;
+pub mod tsa;

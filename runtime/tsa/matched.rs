@@ -9,15 +9,15 @@ use kumo_tsa_core::wire::{PathName, Record};
 use serde_json::Value;
 
 /// A record with the rules that match it; stands for the rules themselves when it is decided on.
-pub(super) struct Matched<'s, 'r, R: Rulebook + ?Sized = dyn Rulebook + Send + Sync> {
+pub(super) struct Matched<'s, 'r> {
     pub(super) record: &'r Record<'r>,
-    rules: &'s R,
+    rules: &'s (dyn Rulebook + Send + Sync),
     found: Vec<(Cow<'r, str>, Found<'s>)>,
 }
 
-impl<'s, 'r, R: Rulebook + ?Sized> Matched<'s, 'r, R> {
+impl<'s, 'r> Matched<'s, 'r> {
     /// Looks the rules up for each of the record's domains.
-    pub(super) fn find(rules: &'s R, record: &'r Record<'r>) -> Self {
+    pub(super) fn find(rules: &'s (dyn Rulebook + Send + Sync), record: &'r Record<'r>) -> Self {
         let site = PathName::parse(&record.site, record.egress_source.as_deref()).site;
         let (text, internal) = (record.one_line(), record.is_internal());
         let found = record
@@ -52,7 +52,7 @@ fn distinct<'s>(all: impl Iterator<Item = &'s Arc<Rule>>) -> Vec<&'s Arc<Rule>> 
     once
 }
 
-impl<R: Rulebook + ?Sized> Rulebook for Matched<'_, '_, R> {
+impl Rulebook for Matched<'_, '_> {
     fn find<'s>(&'s self, query: &Query<'_>) -> Found<'s> {
         match self.found.iter().find(|(domain, _)| domain == query.domain) {
             Some((_, found)) => found.clone(),

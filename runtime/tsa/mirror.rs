@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
-use kumo_tsa_core::decide::{Change, State, render_overlay};
+use kumo_tsa_core::decide::{Change, EffectKind, State, render_overlay};
 use kumo_tsa_core::wire::Time;
 use sha2::{Digest, Sha256};
 
@@ -78,11 +78,12 @@ impl Mirror {
     fn catch_up(&self, shown: &mut Shown) {
         // In one go, so that changes are not taken in out of order by two.
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        if !waiting.is_empty() {
-            shown.overlay = None;
-        }
         for change in &waiting {
-            shown.state.apply(change);
+            let touched = shown.state.apply(change);
+            let moved = matches!(change, Change::Shift(_));
+            if moved || touched.is_some_and(|touched| touched.kind == EffectKind::Override) {
+                shown.overlay = None;
+            }
         }
     }
 }
