@@ -12,4 +12,5 @@
 //! | [`host`] | one process: clock, paths, shutdown, metrics, store |
 //! | [`kumo_tsa_core`] | what is decided, pure |
 
+pub mod dns;
 pub mod host;
