@@ -13,3 +13,5 @@
 //! | [`kumo_tsa_core`] | what is decided, pure |
 
 pub mod host;
+pub mod modules;
+pub mod policy;
