@@ -14,3 +14,5 @@
 
 pub mod dns;
 pub mod host;
+pub mod modules;
+pub mod policy;

@@ -6,6 +6,7 @@
 mod clock;
 mod epoch;
 mod paths;
+mod share;
 mod shutdown;
 mod slots;
 
