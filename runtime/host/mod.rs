@@ -10,6 +10,7 @@ pub mod logging;
 pub mod metrics;
 mod paths;
 pub mod run;
+mod share;
 mod shutdown;
 mod slots;
 pub mod store;

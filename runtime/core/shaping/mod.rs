@@ -1,5 +1,40 @@
 //! Shaping files: their shape, their merge, the rules in them, and how a record finds its rules.
+//!
+//! * [`parse`] reads one [`Source`] and tells all that is wrong in it as [`Findings`].
+//! * [`Shaping::merge`] lays files over each other into one immutable value that knows where each value came from.
+//! * [`Shaping::matches`] finds the rules for a response, [`Shaping::egress_path`] the options of an egress path.
+//! * [`option`] and [`options`] are the table of what an egress path can be told.
 
+mod digest;
+mod file;
+mod finding;
+mod literal;
+mod load;
+mod matcher;
+mod merge;
+mod merged;
+mod node;
+mod option;
+mod param;
+mod parse;
+mod pattern;
+mod provider;
 mod rule;
+mod shaping;
+mod site;
+mod source;
+mod suggest;
+#[cfg(test)]
+mod tests;
 
+pub use file::File;
+pub use finding::{BadLevel, Finding, Findings, Level, code};
+pub use load::{LoadOptions, Mx};
+pub use merge::Unresolved;
+pub use option::{Kind, OptionSpec, check_value, option, options};
+pub use param::{EgressPath, Param};
+pub use parse::parse;
 pub use rule::{Action, Origin, Rule, RuleId, Scope, Setting, Trigger};
+pub use shaping::{Matched, Matches, Shaping};
+pub use site::site_name;
+pub use source::{Format, Source};

@@ -1,0 +1,93 @@
+//! What one shaping file says, checked but not yet merged with others.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::param::{Param, Params};
+use super::pattern::Pattern;
+use super::provider::Criteria;
+use super::{Action, Finding, Origin, Trigger};
+
+/// A shaping file that was read and found good.
+#[derive(Debug)]
+pub struct File {
+    pub(super) name: Arc<str>,
+    /// Whether it is the overlay that a tsa-daemon generates, rather than written by a person.
+    pub(super) generated: bool,
+    pub(super) default: Option<Block>,
+    pub(super) providers: Vec<ProviderBlock>,
+    pub(super) domains: Vec<DomainBlock>,
+    pub(super) warnings: Vec<Finding>,
+}
+
+impl File {
+    /// The path or URL as the policy wrote it.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// The domains whose mail hosts have to be looked up before the file can be merged: blocks that roll up, apart from
+    /// those of a generated overlay that say their site themselves. A domain may come twice.
+    pub fn rolled_domains(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        self.domains
+            .iter()
+            .filter(|domain| domain.mx_rollup && domain.site.is_none())
+            .map(|domain| (&*domain.name, &domain.block.origin))
+    }
+
+    /// What does not keep the file from being used, but should be known.
+    pub fn warnings(&self) -> &[Finding] {
+        &self.warnings
+    }
+}
+
+/// What all kinds of blocks have.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Block {
+    pub(super) origin: Origin,
+    pub(super) replace_base: bool,
+    pub(super) params: Params,
+    pub(super) sources: Vec<SourceBlock>,
+    pub(super) automation: Vec<Arc<Draft>>,
+}
+
+/// What a block says for one egress source.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct SourceBlock {
+    pub(super) name: Arc<str>,
+    pub(super) params: Params,
+    /// In a provider block: how often the source may be chosen, for all of the provider's sites together.
+    pub(super) selection_rate: Option<Param>,
+}
+
+/// A block named by a domain.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct DomainBlock {
+    /// In lower case.
+    pub(super) name: Arc<str>,
+    pub(super) mx_rollup: bool,
+    /// The site that a generated overlay gives for the domain.
+    pub(super) site: Option<Arc<str>>,
+    pub(super) block: Block,
+}
+
+/// A block named by a provider.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct ProviderBlock {
+    pub(super) name: Arc<str>,
+    pub(super) criteria: Criteria,
+    pub(super) connection_limit: Option<Param>,
+    pub(super) message_rate: Option<Param>,
+    pub(super) block: Block,
+}
+
+/// A rule that does not know its scope yet.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Draft {
+    pub(super) patterns: Vec<Arc<Pattern>>,
+    pub(super) actions: Vec<Action>,
+    pub(super) trigger: Trigger,
+    pub(super) duration: Duration,
+    pub(super) match_internal: bool,
+    pub(super) origin: Origin,
+}
