@@ -1,5 +1,6 @@
 //! All integration tests, in one binary.
 
 mod dns;
+mod modules;
 mod policy;
 mod support;
