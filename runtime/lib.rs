@@ -16,3 +16,4 @@ pub mod dns;
 pub mod host;
 pub mod modules;
 pub mod policy;
+pub mod shaping;
