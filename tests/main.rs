@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod dns;
+mod modules;
 mod policy;
 mod shaping_load;
 mod support;
