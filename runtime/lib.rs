@@ -16,4 +16,5 @@ pub mod dns;
 pub mod host;
 pub mod modules;
 pub mod policy;
+pub mod shaping;
 pub mod tsa;

@@ -50,7 +50,7 @@ impl Backend {
     pub(super) fn new(source: Source) -> Result<Self, Error> {
         Ok(match source {
             // A machine without a resolver configuration still has work that needs no DNS, so only lookups fail.
-            Source::System => match TokioResolver::builder_tokio().and_then(|builder| builder.build()) {
+            Source::System => match TokioResolver::builder_tokio().and_then(hickory_resolver::ResolverBuilder::build) {
                 Ok(resolver) => Self::Hickory(Box::new(resolver)),
                 Err(error) => Self::Failing(format!("reading the system's resolver configuration: {error}")),
             },

@@ -14,8 +14,8 @@ mod zone;
 
 pub use address::{Strategy, parse_name, ptr_host, reverse_ip};
 pub use backend::Source;
-pub use config::{Config, Options, Server};
+pub use config::{Config, Detailed, Options, Seconds, Server};
 pub use error::Error;
 pub use mx::Mx;
-pub use resolver::{Resolver, Settings};
+pub use resolver::{Current, Resolver, Settings};
 pub use zone::Zones;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hickory_resolver::proto::rr::{Name, RData};
+use kumo_tsa_core::shaping::site_name;
 
 use super::address::canonical;
 use super::backend::Answer;
@@ -155,27 +156,4 @@ pub(super) fn parse_target(text: &str) -> Result<Target, Error> {
         None => (text, None),
     };
     Ok(Target::Domain(Asked { name: parse_name(name)?, port }))
-}
-
-/// TEMPORARY until core has it.
-fn site_name(hosts: &[String]) -> String {
-    let split: Vec<Vec<&str>> = hosts.iter().map(|h| h.trim_end_matches('.').rsplit('.').collect()).collect();
-    let longest = split.iter().map(Vec::len).max().unwrap_or_default();
-    let mut parts = Vec::new();
-    for position in 0..longest {
-        let mut labels: Vec<&str> = Vec::new();
-        for label in split.iter().filter_map(|host| host.get(position)) {
-            if !labels.contains(label) {
-                labels.push(label);
-            }
-        }
-        let missing = if split.iter().any(|host| host.len() <= position) { "?" } else { "" };
-        parts.push(if labels.len() == 1 {
-            format!("{}{missing}", labels[0])
-        } else {
-            format!("({}){missing}", labels.join("|"))
-        });
-    }
-    parts.reverse();
-    parts.join(".")
 }

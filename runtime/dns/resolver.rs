@@ -68,6 +68,17 @@ impl Remembered {
     }
 }
 
+/// The host's resolver, whichever it is at the time; does not keep the host alive.
+#[derive(Clone, Debug)]
+pub struct Current(Arc<PerHost>);
+
+impl Current {
+    /// The resolver as of now.
+    pub fn get(&self) -> Resolver {
+        Resolver::clone(&self.0.current.load())
+    }
+}
+
 /// What a host keeps.
 #[derive(Debug)]
 struct PerHost {
@@ -100,7 +111,12 @@ impl PerHost {
 impl Resolver {
     /// The resolver of a host: the machine's, until [`replace`](Self::replace) puts another there.
     pub fn of(host: &Host) -> Self {
-        Self::clone(&PerHost::of(host).current.load())
+        Self::current(host).get()
+    }
+
+    /// The host's resolver for work that outlives a change of it.
+    pub fn current(host: &Host) -> Current {
+        Current(PerHost::of(host))
     }
 
     /// Puts another resolver in the place of the host's; who holds the former keeps it.
