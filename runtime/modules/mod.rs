@@ -5,6 +5,7 @@ pub mod cidr_map;
 pub mod crypto;
 mod data;
 pub mod digest;
+pub mod dns;
 pub mod domain_map;
 pub mod encode;
 mod file;
@@ -34,6 +35,7 @@ pub const fn standard() -> &'static [Install] {
         cidr_map::install,
         crypto::install,
         digest::install,
+        dns::install,
         domain_map::install,
         encode::install,
         fs::install,

@@ -7,6 +7,7 @@ use kumo_tsa_core::shaping::{Level, LoadOptions, Source};
 use kumo_tsa_core::wire::format_duration;
 
 use crate::host::Host;
+use crate::modules::http;
 use crate::policy;
 
 /// The longest body that a URL may send: far above 100,000 overrides.
@@ -77,22 +78,24 @@ struct Client(Result<reqwest::Client, String>);
 
 fn client(host: &Host) -> Result<reqwest::Client, String> {
     // The builder takes a slot of the host itself, so it may not run while this one is made.
-    let builder = builder(host).map_err(|error| error.to_string());
+    let builder = http::builder(host).map_err(|error| error.to_string());
     let client = host.slot(|| Client(builder.and_then(|builder| builder.build().map_err(|e| policy::explain(&e)))));
     client.0.clone()
 }
 
 async fn fetch_url(host: &Host, url: &str, timeout: Duration) -> Result<String, String> {
     let client = client(host)?;
-    let Ok(outcome) = tokio::time::timeout(timeout, get(&client, url)).await else {
+    let Ok(outcome) = tokio::time::timeout(timeout, get(&client, url, timeout)).await else {
         return Err(format!("no answer within {}", format_duration(timeout)));
     };
     outcome
 }
 
-async fn get(client: &reqwest::Client, url: &str) -> Result<String, String> {
+async fn get(client: &reqwest::Client, url: &str, timeout: Duration) -> Result<String, String> {
     let failed = |error: reqwest::Error| policy::explain(&error.without_url());
-    let mut response = client.get(url).send().await.map_err(failed)?;
+    // The client has a limit of its own, which must not come first.
+    let request = client.get(url).timeout(timeout.saturating_mul(2));
+    let mut response = request.send().await.map_err(failed)?;
     let status = response.status();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -106,14 +109,4 @@ async fn get(client: &reqwest::Client, url: &str) -> Result<String, String> {
         return Err(format!("HTTP status {status}: {}", start.replace(['\r', '\n'], " ")));
     }
     String::from_utf8(body).map_err(|_| "the body is not UTF-8".to_owned())
-}
-
-fn builder(_host: &Host) -> Result<reqwest::ClientBuilder, rustls::Error> {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let c = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(reqwest::Client::builder().tls_backend_preconfigured(c))
 }

@@ -1,5 +1,7 @@
 //! The resolver: zones, mail exchangers, what is remembered, and for how long.
 
+mod lua;
+
 use std::time::Duration;
 
 use kumo_tsa::dns::{Error, Mx, Resolver, Source, Strategy, Zones};
