@@ -12,4 +12,9 @@
 //! | [`host`] | one process: clock, paths, shutdown, metrics, store |
 //! | [`kumo_tsa_core`] | what is decided, pure |
 
+pub mod dns;
 pub mod host;
+pub mod modules;
+pub mod policy;
+pub mod shaping;
+pub mod tsa;

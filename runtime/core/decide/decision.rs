@@ -1,0 +1,417 @@
+//! What a record changes (semantics R, T, A).
+
+use std::borrow::Cow;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::change::{Change, WindowChange};
+use super::effect::{Cause, Effect, EffectId, EffectKind};
+use super::effective::Spot;
+use super::rank;
+use super::rulebook::{Query, Rulebook};
+use super::state::State;
+use super::window::{Ask, Offer, Pair, Window};
+use crate::shaping::{Action, Rule, Trigger};
+use crate::wire::{PathName, QueueName, Record, Time};
+
+/// What one record changes, and what there is to say about it.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// To be stored in one batch and then applied, in this order. Empty for most records.
+    pub changes: Vec<Change>,
+    /// Effects that begin or last longer now.
+    pub effects: Vec<Started>,
+    /// Actions of rules that acted which could not be carried out.
+    pub skipped: Vec<Skipped>,
+    /// Rules whose pattern needed more steps than it may take (S6).
+    pub exceeded: Vec<Arc<Rule>>,
+    /// How many rules matched.
+    pub matched: usize,
+    /// The record has no site: nothing was attempted, so it counts for nothing (R4).
+    pub no_site: bool,
+    /// The record's time was ahead of the clock and is counted as now (R3).
+    pub clamped: bool,
+}
+
+/// An effect that begins or lasts longer now.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// Its id.
+    pub id: EffectId,
+    /// Whether it was in force before.
+    pub what: What,
+    /// The effect as it is now.
+    pub effect: Arc<Effect>,
+    /// When it ends, on the wall clock.
+    pub until: Time,
+    /// For an override that changes what its domain gets: from what to what.
+    pub value: Option<ValueChange>,
+}
+
+/// Whether an effect was in force before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum What {
+    /// It was not.
+    Started,
+    /// It was, and ends later now.
+    Prolonged,
+    /// It had been cancelled, and this record would have had it end later than it would have then.
+    Revived,
+}
+
+/// What an override does to its option (A9).
+#[derive(Clone, PartialEq, Debug)]
+pub struct ValueChange {
+    /// The value before: another override's, else what the files say, else the default.
+    pub before: Option<Value>,
+    /// The value from now on.
+    pub after: Value,
+    /// The value from now on allows more.
+    pub loosens: bool,
+}
+
+/// An action that could not be carried out.
+#[derive(Clone, Debug)]
+pub struct Skipped {
+    /// The rule that acted.
+    pub rule: Arc<Rule>,
+    /// The action's name.
+    pub action: &'static str,
+    /// What it lacked.
+    pub why: Why,
+}
+
+/// What an action lacked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The record's queue has no tenant (A2, A5).
+    NoTenant,
+    /// The record has no site (R4).
+    NoSite,
+    /// The record's queue has no domain (A5).
+    NoDomain,
+}
+
+/// How far ahead of the clock a record's time can be and still be known again when it is sent again after that time.
+const FARTHEST_AHEAD: Duration = Duration::from_hours(7 * 24);
+
+/// How many pairs are held beyond those that a rule counts, where effects have keys of their own below the path.
+///
+/// A record that comes late, when that many newer ones are counted already, can start an effect for its own tenant or domain.
+/// Beyond the held pairs nobody can tell it from one that is sent again, and R1 goes first: it does nothing. Where the key
+/// is the path no such memory is needed, as a newer record has had the same effect already.
+const HELD_BEYOND: usize = 64;
+
+/// The longest response that an effect remembers, in bytes.
+const RESPONSE_BYTES: usize = 512;
+
+/// Decides what one record changes. Nothing is changed by it.
+///
+/// `now` is the wall clock's time.
+pub fn decide<R: Rulebook + ?Sized>(state: &State, rules: &R, record: &Record<'_>, now: Time) -> Decision {
+    let mut decision = Decision { no_site: record.site.is_empty(), ..Decision::default() };
+    let name = PathName::parse(&record.site, record.egress_source.as_deref());
+    let text = record.one_line();
+    let domains = record.domains();
+    let mut hits: Vec<Hit<'_>> = Vec::new();
+    for (domain, at) in domains.iter().zip(0..) {
+        let query = Query { domain, site: name.site, text: &text, internal: record.is_internal() };
+        let found = rules.find(&query);
+        for rule in found.exceeded {
+            if !decision.exceeded.iter().any(|known| known.id == rule.id) {
+                decision.exceeded.push(rule.clone());
+            }
+        }
+        for (rule, rolled) in found.matched {
+            match hits.iter_mut().find(|hit| hit.rule.id == rule.id) {
+                Some(hit) => hit.domains.push((at, rolled)),
+                None => hits.push(Hit { rule, domains: vec![(at, rolled)] }),
+            }
+        }
+    }
+    decision.matched = hits.len();
+    if hits.is_empty() {
+        return decision;
+    }
+    let identity = record.identity();
+    let time = moment(state, record, identity, now, &hits, &mut decision);
+    let mut deed = Deed {
+        state,
+        now: state.axis.now(now),
+        record,
+        pair: Pair { time, identity },
+        name,
+        text: &text,
+        domains: &domains,
+        configured: &|spot: &Spot| rules.configured(&spot.domain, &spot.source, &spot.site, &spot.option),
+        coming: Vec::new(),
+        decision,
+    };
+    for hit in &hits {
+        deed.hit(hit);
+    }
+    deed.decision
+}
+
+/// A rule that matched, and for which of the record's domains.
+struct Hit<'s> {
+    rule: &'s Arc<Rule>,
+    domains: Vec<(usize, bool)>,
+}
+
+/// The moment that the record counts at (R3).
+fn moment(
+    state: &State,
+    record: &Record<'_>,
+    identity: u64,
+    now: Time,
+    hits: &[Hit<'_>],
+    decision: &mut Decision,
+) -> Time {
+    if let Some(time) = state.clamped(identity) {
+        return time;
+    }
+    let (own, present) = (record.time(), state.axis.now(now));
+    if own <= now {
+        return state.axis.moment(own).min(present);
+    }
+    // It is remembered for as long as it could do anything when it is sent again: until its own time it would be set to a
+    // later now; from then on it counts at its own time, and period + duration later whatever it helps to has ended.
+    let longest = hits.iter().map(|hit| retain(hit.rule)).max().unwrap_or_default();
+    let until = present.after(own.since(now).min(FARTHEST_AHEAD)).after(longest);
+    decision.clamped = true;
+    decision.changes.extend(state.excess_clamp().map(|identity| Change::Unclamped { identity }));
+    decision.changes.push(Change::Clamped { identity, time: present, until });
+    present
+}
+
+/// How long after a match the rule can do something that the match has a part in.
+fn retain(rule: &Rule) -> Duration {
+    match rule.trigger {
+        Trigger::Immediate => rule.duration,
+        Trigger::Threshold { period, .. } => rule.duration.saturating_add(period),
+    }
+}
+
+/// What a rule's action is to do.
+struct Wanted<'w> {
+    action: &'w Action,
+    domain: &'w str,
+    tenant: Option<&'w str>,
+    campaign: Option<&'w str>,
+    rolled: bool,
+}
+
+/// That a rule acts.
+struct Verdict<'s> {
+    rule: &'s Arc<Rule>,
+    /// The newest match that counts.
+    latest: Time,
+    end: Time,
+    counted: u64,
+}
+
+/// One record's decision while it is made.
+struct Deed<'d> {
+    state: &'d State,
+    now: Time,
+    record: &'d Record<'d>,
+    pair: Pair,
+    name: PathName<'d>,
+    text: &'d str,
+    domains: &'d [Cow<'d, str>],
+    configured: &'d dyn Fn(&Spot) -> Option<Value>,
+    /// Effects of this record, in order.
+    coming: Vec<(EffectId, Arc<Effect>)>,
+    decision: Decision,
+}
+
+impl Deed<'_> {
+    fn hit(&mut self, hit: &Hit<'_>) {
+        let acts = match hit.rule.trigger {
+            Trigger::Immediate => Some((self.pair.time, 1)),
+            Trigger::Threshold { count, period } => {
+                self.count(hit.rule, count, period).map(|newest| (newest, count.get()))
+            }
+        };
+        let Some((latest, counted)) = acts else { return };
+        let verdict = Verdict { rule: hit.rule, latest, end: latest.after(hit.rule.duration), counted };
+        if verdict.end <= self.now {
+            return;
+        }
+        for action in &hit.rule.actions {
+            self.act(&verdict, action, &hit.domains);
+        }
+    }
+
+    /// Counts the record for a rule on its path. The newest of what is counted, when the rule acts.
+    fn count(&mut self, rule: &Rule, count: NonZeroU64, period: Duration) -> Option<Time> {
+        let path = &*self.record.site;
+        if path.is_empty() {
+            return None;
+        }
+        let count = usize::try_from(count.get()).unwrap_or(usize::MAX);
+        let by_path = rule.actions.iter().all(|action| matches!(action, Action::Suspend));
+        let hold = if by_path { count } else { count.saturating_add(HELD_BEYOND) };
+        let none = Window::default();
+        let window = self.state.counts.window(&rule.id, path).unwrap_or(&none);
+        let identity = self.pair.identity;
+        if self.state.axis.other_moments(self.record.time()).any(|time| window.contains(Pair { time, identity })) {
+            return None;
+        }
+        let Offer::Counts { gone, newest, acts } = window.offer(self.pair, Ask { count, hold, period }) else {
+            return None;
+        };
+        self.decision.changes.push(Change::Window(WindowChange {
+            rule: rule.id,
+            path: self.state.counts.path(path).cloned().unwrap_or_else(|| path.into()),
+            retain: retain(rule),
+            add: Some(self.pair),
+            remove: gone,
+        }));
+        acts.then_some(newest)
+    }
+
+    fn act(&mut self, verdict: &Verdict<'_>, action: &Action, domains: &[(usize, bool)]) {
+        let queue = QueueName::parse(&self.record.queue);
+        let of_queue =
+            |action, tenant, campaign| Wanted { action, domain: queue.domain, tenant, campaign, rolled: false };
+        let wanted = match (action, queue.tenant, queue.campaign) {
+            (Action::Suspend | Action::SetConfig(_) | Action::SetDomainConfig(_), ..)
+                if self.record.site.is_empty() =>
+            {
+                return self.skip(verdict.rule, action, Why::NoSite);
+            }
+            (Action::Suspend, ..) => Wanted { action, domain: "", tenant: None, campaign: None, rolled: false },
+            (Action::SetConfig(_) | Action::SetDomainConfig(_), ..) => {
+                return self.override_option(verdict, action, domains, queue.routing_domain);
+            }
+            _ if queue.domain.is_empty() => return self.skip(verdict.rule, action, Why::NoDomain),
+            (Action::Bounce, ..) => of_queue(action, None, None),
+            (_, None, _) => return self.skip(verdict.rule, action, Why::NoTenant),
+            (Action::SuspendCampaign, tenant, None) => of_queue(&Action::SuspendTenant, tenant, None),
+            (Action::BounceCampaign, tenant, None) => of_queue(&Action::BounceTenant, tenant, None),
+            (Action::SuspendTenant | Action::BounceTenant, tenant, _) => of_queue(action, tenant, None),
+            (Action::SuspendCampaign | Action::BounceCampaign, tenant, campaign) => of_queue(action, tenant, campaign),
+        };
+        self.bring_about(verdict, &wanted);
+    }
+
+    fn skip(&mut self, rule: &Arc<Rule>, action: &Action, why: Why) {
+        self.decision.skipped.push(Skipped { rule: rule.clone(), action: super::effect::action_name(action), why });
+    }
+
+    /// An override for each domain that the rule matched for, or for the one that they are all routed to (R2, A6).
+    fn override_option(
+        &mut self,
+        verdict: &Verdict<'_>,
+        action: &Action,
+        domains: &[(usize, bool)],
+        routing_domain: Option<&str>,
+    ) {
+        let whole_site = matches!(action, Action::SetConfig(_));
+        let (tenant, campaign) = (None, None);
+        if let Some(domain) = routing_domain {
+            let domain = domain.to_lowercase();
+            let rolled = whole_site && domains.iter().any(|(_, rolled)| *rolled);
+            return self.bring_about(verdict, &Wanted { action, domain: &domain, tenant, campaign, rolled });
+        }
+        for (at, rolled) in domains {
+            if let Some(domain) = self.domains.get(*at) {
+                let rolled = whole_site && *rolled;
+                self.bring_about(verdict, &Wanted { action, domain, tenant, campaign, rolled });
+            }
+        }
+    }
+
+    /// Begins an effect, or prolongs the one that is there; never shortens it (R3).
+    fn bring_about(&mut self, verdict: &Verdict<'_>, wanted: &Wanted<'_>) {
+        let Wanted { action, domain, tenant, campaign, .. } = *wanted;
+        let id = EffectId::of(&verdict.rule.id, action, &self.record.site, domain, tenant, campaign);
+        if self.coming.iter().any(|(known, _)| *known == id) {
+            return;
+        }
+        let old = self.state.effects.get(&id);
+        let known = |old: &&Arc<Effect>| old.until >= verdict.end || old.cause.identity == self.pair.identity;
+        if old.is_some_and(|old| known(&old)) {
+            return;
+        }
+        let what = match old {
+            Some(old) if old.live(self.now) => What::Prolonged,
+            Some(old) if old.cancelled && old.until > self.now => What::Revived,
+            _ => What::Started,
+        };
+        let begin = old.filter(|_| what == What::Prolonged).map_or(self.now, |old| old.begin);
+        let effect = Arc::new(self.effect(verdict, wanted, begin));
+        self.decision.changes.push(Change::Effect(effect.clone()));
+        let spot = spot(&effect);
+        let before = spot.as_ref().map(|spot| self.holding(spot));
+        self.coming.push((id, effect.clone()));
+        let value = spot.zip(before).and_then(|(spot, before)| self.value_change(&spot, before));
+        let until = self.state.axis.wall(effect.until);
+        self.decision.effects.push(Started { id, what, effect, until, value });
+    }
+
+    fn effect(&self, verdict: &Verdict<'_>, wanted: &Wanted<'_>, begin: Time) -> Effect {
+        let path = &*self.record.site;
+        Effect {
+            rule: self.state.facts(verdict.rule),
+            action: wanted.action.clone(),
+            path: self.state.counts.path(path).cloned().unwrap_or_else(|| path.into()),
+            source: self.record.egress_source.as_deref().unwrap_or("unspecified").into(),
+            site: self.name.site.into(),
+            domain: wanted.domain.into(),
+            tenant: wanted.tenant.map(Into::into),
+            campaign: wanted.campaign.map(Into::into),
+            rolled: wanted.rolled,
+            begin,
+            latest: verdict.latest,
+            until: verdict.end,
+            cancelled: false,
+            cause: Cause {
+                id: (*self.record.id).into(),
+                response: cut(self.text).into(),
+                time: self.pair.time,
+                counted: verdict.counted,
+                identity: self.pair.identity,
+            },
+            seq: self.state.seq() + 1 + self.coming.len() as u64,
+        }
+    }
+
+    /// The override that holds, with what this record has brought about so far.
+    fn holding(&self, spot: &Spot) -> Option<(EffectId, Value)> {
+        let (id, effect) = self.state.holds_at(spot, &self.coming, self.now)?;
+        Some((id, effect.setting()?.value.clone()))
+    }
+
+    fn value_change(&self, spot: &Spot, before: Option<(EffectId, Value)>) -> Option<ValueChange> {
+        let (holder, after) = self.holding(spot)?;
+        let before = match before {
+            Some((id, _)) if id == holder => return None,
+            Some((_, value)) => Some(value),
+            None => (self.configured)(spot),
+        };
+        let loosens = rank::loosens(&spot.option, before.as_ref(), &after);
+        Some(ValueChange { before, after, loosens })
+    }
+}
+
+/// What an override is about; none for other effects.
+fn spot(effect: &Effect) -> Option<Spot> {
+    if effect.kind() != EffectKind::Override {
+        return None;
+    }
+    let option = effect.setting()?.name.clone();
+    Some(Spot { domain: effect.domain.clone(), site: effect.site.clone(), source: effect.source.clone(), option })
+}
+
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(RESPONSE_BYTES)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests;

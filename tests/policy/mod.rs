@@ -1,0 +1,3 @@
+//! Embedding Lua, seen from a policy.
+
+mod event;

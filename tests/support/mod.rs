@@ -1,0 +1,5 @@
+//! What tests stand on.
+
+mod policy;
+
+pub(crate) use policy::{Bench, call};
