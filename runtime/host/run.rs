@@ -29,3 +29,27 @@ pub async fn signalled() -> std::io::Result<&'static str> {
         _ = hang_up.recv() => "SIGHUP",
     })
 }
+
+/// Starts something, and stops it when the process is told to stop; a signal before it has started ends the start.
+pub async fn until_signalled<T, E, S>(
+    start: impl Future<Output = Result<T, E>>,
+    stop: impl FnOnce(T) -> S,
+) -> anyhow::Result<()>
+where
+    E: Into<anyhow::Error>,
+    S: Future<Output = ()>,
+{
+    let signal = signalled();
+    tokio::pin!(signal);
+    let running = tokio::select! {
+        started = start => started.map_err(Into::into)?,
+        signal = &mut signal => {
+            tracing::info!("stopping at {} before all was started", signal?);
+            return Ok(());
+        }
+    };
+    let signal = signal.await?;
+    tracing::info!("stopping at {signal}");
+    stop(running).await;
+    Ok(())
+}

@@ -56,6 +56,12 @@ pub enum LoadError {
     },
 }
 
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Engine").field(&self.store).finish()
+    }
+}
+
 /// Decides, stores, applies and tells.
 pub(super) struct Engine {
     clock: Clock,
@@ -336,6 +342,11 @@ impl Engine {
     /// The rules in force.
     pub(super) fn rules(&self) -> Rules {
         (self.rules.load())()
+    }
+
+    /// What is counted.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// What existing mail hosts are told: suspensions and bounces.

@@ -1,12 +1,13 @@
 //! The `tsa` module, and the events of the daemon.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ipnet::IpNet;
-use mlua::{ExternalError, Lua, LuaSerdeExt, Value};
+use mlua::{ExternalError, Lua, Value};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
@@ -90,7 +91,7 @@ enum KeySource {
 /// `tsa.start_http_listener { listen = '0.0.0.0:8008', ... }`
 async fn start_http_listener(lua: Lua, table: Value) -> mlua::Result<()> {
     let host = policy::host(&lua)?;
-    let table: ListenerTable = lua.from_value(table)?;
+    let table: ListenerTable = policy::options(&lua, table, "tsa.start_http_listener")?;
     let parameters = parameters(&host, table).map_err(|why| format!("tsa.start_http_listener: {why}").into_lua_err())?;
     let bound = Bound::bind(&host, &parameters).map_err(ExternalError::into_lua_err)?;
     // Without a daemon to serve it, as when a policy is only evaluated, the listener is closed again.
@@ -123,7 +124,7 @@ fn parameters(host: &Host, table: ListenerTable) -> Result<Parameters, String> {
 }
 
 fn parse_net(text: &str) -> Result<IpNet, String> {
-    let net = text.parse::<IpNet>().ok().or_else(|| text.parse().ok().map(IpNet::from).or(None));
+    let net = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     net.ok_or_else(|| {
         format!("field `trusted_hosts`: `{text}` is neither an address nor a network, such as `10.0.0.0/8`")
     })
@@ -138,7 +139,10 @@ struct StoreTable {
 
 /// `tsa.configure_tsa_db_path('/var/spool/kumomta/tsa.db' [, { sync = true }])`
 fn configure_tsa_db_path(lua: &Lua, (path, options): (String, Option<Value>)) -> mlua::Result<()> {
-    let options: StoreTable = options.map_or_else(|| Ok(StoreTable::default()), |table| lua.from_value(table))?;
+    let options: StoreTable = match options {
+        None | Some(Value::Nil) => StoreTable::default(),
+        Some(table) => policy::options(lua, table, "tsa.configure_tsa_db_path")?,
+    };
     let host = policy::host(lua)?;
     let wishes = host.slot(Wishes::default);
     let mut wanted = wishes.wanted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,7 +166,7 @@ impl Credentials for PolicyCredentials {
                 Ok(None | Some(Value::Nil | Value::Boolean(false))) => Ok(false),
                 // True, or a table that tells of the identity.
                 Ok(Some(_)) => Ok(true),
-                Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+                Err(error) => Err(policy::explain(&error)),
             }
         }
         .boxed()

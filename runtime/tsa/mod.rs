@@ -7,9 +7,14 @@ mod announce;
 mod engine;
 mod feed;
 mod http;
+mod lua;
 mod matched;
 mod metrics;
 mod mirror;
+mod rules;
+mod service;
 mod told;
 
 pub use engine::LoadError;
+pub use lua::install;
+pub use service::{Daemon, Error};
