@@ -151,11 +151,7 @@ impl Engine {
     }
 
     /// Looks up the record's rules, without holding anything up. Most records match none and are done with.
-    fn matched<'r>(
-        &self,
-        rules: &'r (dyn Rulebook + Send + Sync),
-        record: &'r Record<'r>,
-    ) -> Option<Matched<'r, 'r>> {
+    fn matched<'r>(&self, rules: &'r (dyn Rulebook + Send + Sync), record: &'r Record<'r>) -> Option<Matched<'r, 'r>> {
         let matched = Matched::find(rules, record);
         for rule in matched.exceeded() {
             self.announcements.bound_hit(rule);
