@@ -12,7 +12,7 @@ use super::address::canonical;
 use super::{Config, Error, Zones};
 
 /// Where answers come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// The machine's configuration (`/etc/resolv.conf`, `/etc/hosts`).
     System,

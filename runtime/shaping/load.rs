@@ -64,7 +64,7 @@ impl BadSource {
 pub async fn load(host: &Host, paths: &[String], options: LoadOptions) -> Result<Handle, Error> {
     let (files, notes) = load_files(host, paths, &options).await?;
     let rollup = Rollup::ask(files, notes, options, Resolver::current(host)).await;
-    let shaping = rollup.merge().await.map_err(Error::Merge)?;
+    let shaping = rollup.merge().await?;
     warn(&shaping);
     let handle = Handle::new(shaping);
     if rollup.is_open() {

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kumo_tsa_core::shaping::{File, Findings, LoadOptions, Mx, Origin, Shaping};
+use kumo_tsa_core::shaping::{File, LoadOptions, Mx, Origin, Shaping};
 use kumo_tsa_core::wire::format_duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::Error;
 use super::fetch::Notes;
 use super::handle::WeakHandle;
 use crate::dns::{self, Current};
@@ -93,7 +94,7 @@ impl Rollup {
     }
 
     /// The files merged with what is known.
-    pub(super) async fn merge(&self) -> Result<Shaping, Findings> {
+    pub(super) async fn merge(&self) -> Result<Shaping, Error> {
         let (files, options, known) = (self.files.clone(), self.options.clone(), self.known.clone());
         let Notes { warnings, errors } = self.notes.clone();
         // Compiling all patterns may take a while, and publishing goes on meanwhile.
@@ -106,7 +107,7 @@ impl Rollup {
             };
             Shaping::merge(&files, &mx, &options).map(|shaping| shaping.with_notes(warnings, errors))
         });
-        merged.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        merged.await.map_err(|error| Error::Failed(error.to_string()))?.map_err(Error::Merge)
     }
 
     /// Whether there is something left to ask for.
@@ -162,7 +163,7 @@ impl Rollup {
                     handle.replace(shaping);
                     self.announce(&changed);
                 }
-                Err(findings) => tracing::error!("merging shaping files after DNS answered: {findings}"),
+                Err(error) => tracing::error!("after DNS answered: {error}"),
             }
         }
     }
