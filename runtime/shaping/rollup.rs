@@ -70,8 +70,7 @@ impl Rollup {
     /// Asks for all domains at once, and waits for the answers for [`PATIENCE`].
     pub(super) async fn ask(files: Vec<Arc<File>>, notes: Notes, options: LoadOptions, resolver: Current) -> Self {
         let mut rollup = Self { files, notes, options, resolver, known: HashMap::new(), asked: JoinSet::new() };
-        let names: Vec<String> =
-            rollup.files.iter().flat_map(|file| file.rolled_domains()).map(|(domain, _)| domain.to_owned()).collect();
+        let names: Vec<String> = rollup.domains().map(|(domain, _)| domain.to_owned()).collect();
         for domain in names {
             if rollup.known.contains_key(&domain) {
                 continue;
@@ -108,6 +107,11 @@ impl Rollup {
             Shaping::merge(&files, &mx, &options).map(|shaping| shaping.with_notes(warnings, errors))
         });
         merged.await.map_err(|error| Error::Failed(error.to_string()))?.map_err(Error::Merge)
+    }
+
+    /// The domains that roll up and the places of their blocks; one may come twice.
+    pub(super) fn domains(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        self.files.iter().flat_map(|file| file.rolled_domains())
     }
 
     /// Whether there is something left to ask for.
@@ -198,7 +202,7 @@ impl Rollup {
     }
 
     fn announce(&self, changed: &[String]) {
-        let origins: HashMap<&str, &Origin> = self.files.iter().flat_map(|file| file.rolled_domains()).collect();
+        let origins: HashMap<&str, &Origin> = self.domains().collect();
         for domain in changed {
             let place = origins.get(domain.as_str()).map(|origin| format!("{origin}: ")).unwrap_or_default();
             match self.known.get(domain) {

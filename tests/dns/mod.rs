@@ -254,7 +254,7 @@ fn zones_and_the_systems_resolver_need_no_runtime() {
     let host = host();
     let _ = Resolver::of(&host);
     Resolver::use_zones::<&str>(&host, &[]).unwrap();
-    Resolver::replace(&host, Source::Configured(servers("127.0.0.1:53"))).unwrap();
+    Resolver::replace(&host, Source::Configured(Box::new(servers("127.0.0.1:53")))).unwrap();
 }
 
 #[tokio::test]

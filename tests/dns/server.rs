@@ -47,7 +47,7 @@ fn answer(asked: &Message) -> Option<Message> {
 
 async fn resolver() -> Resolver {
     let host = super::host();
-    Resolver::new(&host, Source::Configured(super::servers(&serve().await))).unwrap()
+    Resolver::new(&host, Source::Configured(Box::new(super::servers(&serve().await)))).unwrap()
 }
 
 #[tokio::test]
