@@ -17,3 +17,4 @@ pub mod host;
 pub mod modules;
 pub mod policy;
 pub mod shaping;
+pub mod tsa;

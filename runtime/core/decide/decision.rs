@@ -96,7 +96,7 @@ pub enum Why {
 }
 
 /// How far ahead of the clock a record's time can be and still be known again when it is sent again after that time.
-const FARTHEST_AHEAD: Duration = Duration::from_secs(7 * 86_400);
+const FARTHEST_AHEAD: Duration = Duration::from_hours(7 * 24);
 
 /// How many pairs are held beyond those that a rule counts, where effects have keys of their own below the path.
 ///

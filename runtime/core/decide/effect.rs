@@ -1,6 +1,7 @@
 //! What a rule's action brings about, and why (semantics A1 to A6).
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -214,9 +215,10 @@ impl Effect {
     pub fn reason(&self) -> String {
         let pattern = &self.rule.pattern;
         let mut reason = format!("automation rule: {pattern}");
+        // Writing to a string cannot fail.
         let mut add = |name: &str, value: Option<&str>| {
             if let Some(value) = value {
-                reason.push_str(&format!(" {name}={value}"));
+                let _ = write!(reason, " {name}={value}");
             }
         };
         let (tenant, campaign) = (self.tenant.as_deref(), self.campaign.as_deref());
@@ -271,6 +273,7 @@ pub(super) mod micros {
 
     use crate::wire::Time;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
     pub(crate) fn serialize<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
         time.micros().serialize(serializer)
     }

@@ -46,7 +46,7 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    fn row(key: &[u8], why: impl ToString) -> Self {
+    fn row(key: &[u8], why: &(impl ToString + ?Sized)) -> Self {
         Self::Row { key: key.escape_ascii().to_string(), why: why.to_string() }
     }
 }
@@ -64,15 +64,15 @@ pub(super) enum Row {
 impl Row {
     /// Reads one row.
     pub(super) fn parse(key: &[u8], value: &[u8]) -> Result<Self, LoadError> {
-        let short = || LoadError::row(key, format!("the value has {} bytes", value.len()));
+        let short = || LoadError::row(key, &format!("the value has {} bytes", value.len()));
         match key {
             FORMAT_KEY if value == FORMAT => Ok(Self::Format),
             FORMAT_KEY => Err(LoadError::Format { found: value.escape_ascii().to_string() }),
-            AXIS_KEY => serde_json::from_slice(value).map(Self::Axis).map_err(|e| LoadError::row(key, e)),
+            AXIS_KEY => serde_json::from_slice(value).map(Self::Axis).map_err(|e| LoadError::row(key, &e)),
             [b'w', rest @ ..] => {
                 let (rule, time, identity, path) =
                     split_window(rest).ok_or_else(|| LoadError::row(key, "it is cut short"))?;
-                let path = std::str::from_utf8(path).map_err(|e| LoadError::row(key, e))?;
+                let path = std::str::from_utf8(path).map_err(|e| LoadError::row(key, &e))?;
                 let retain = value.try_into().map(u64::from_be_bytes).map_err(|_| short())?;
                 let pair = Pair { time: Time::from_micros(time), identity };
                 Ok(Self::Pair { rule, path: path.into(), retain: Duration::from_micros(retain), pair })
@@ -80,9 +80,9 @@ impl Row {
             [b'e', rest @ ..] => {
                 let id =
                     rest.try_into().map(u128::from_be_bytes).map_err(|_| LoadError::row(key, "it is no effect id"))?;
-                let effect: Effect = serde_json::from_slice(value).map_err(|e| LoadError::row(key, e))?;
+                let effect: Effect = serde_json::from_slice(value).map_err(|e| LoadError::row(key, &e))?;
                 if effect.id() != EffectId(id) {
-                    return Err(LoadError::row(key, format!("it holds another effect, `{}`", effect.id())));
+                    return Err(LoadError::row(key, &format!("it holds another effect, `{}`", effect.id())));
                 }
                 Ok(Self::Effect(Box::new(effect)))
             }

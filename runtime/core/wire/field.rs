@@ -184,6 +184,7 @@ enum Field {
 
 /// What has been read of a record so far.
 #[derive(Default)]
+#[expect(clippy::option_option, reason = "whether a field was there, and whether it was null")]
 struct Draft<'a> {
     kind: Option<Kind>,
     id: Option<Text<'a>>,
