@@ -81,11 +81,11 @@ fn natives(lua: &Lua, host: &Host) -> mlua::Result<Table> {
     )?;
     let on = host.clone();
     natives.set("now", lua.create_function(move |_, ()| Ok(on.clock().now().micros().div_euclid(1_000_000)))?)?;
-    natives.set("metatable", lua.create_function(metamethods)?)?;
+    natives.set("metatable", lua.create_function(|lua, userdata: AnyUserData| metamethods(lua, &userdata))?)?;
     Ok(natives)
 }
 
-fn metamethods(lua: &Lua, userdata: AnyUserData) -> mlua::Result<Table> {
+fn metamethods(lua: &Lua, userdata: &AnyUserData) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     for pair in userdata.metatable()?.pairs::<Value>() {
         let (name, value) = pair?;

@@ -79,10 +79,11 @@ async fn a_policy_may_change_the_search_path() {
     assert_eq!(bench.eval("package.preload.pre = function(...) return (...) end return require 'pre'").await, "pre");
 }
 
+const README: &str = "/opt/kumomta/share/policy-extras/README.md";
+
 #[tokio::test(start_paused = true)]
 async fn what_travels_with_the_program_is_found_last() {
     let bench = Bench::new();
-    const README: &str = "/opt/kumomta/share/policy-extras/README.md";
     let first = format!("local f = io.open '{README}' local line = f:read 'l' f:close() return line");
     assert_eq!(bench.eval(&first).await, "# policy-extras");
     assert_eq!(bench.eval(&format!("for line in io.lines '{README}' do return line end")).await, "# policy-extras");
