@@ -21,14 +21,14 @@ local SHARE = '/opt/kumomta/share/?.lua;/opt/kumomta/share/?/init.lua;/opt/kumom
 function getmetatable(value)
   local metatable = std_getmetatable(value)
   if metatable == false and type(value) == 'userdata' then
-    return host.metatable(value)
+    return host.metatable(value) or metatable
   end
   return metatable
 end
 
 -- A message handler runs where the error is raised. When that is the limit on how long Lua runs, nothing watches there.
 function xpcall(f, handler, ...)
-  if handler == traceback then
+  if handler == traceback or type(handler) ~= 'function' then
     return std_xpcall(f, handler, ...)
   end
   local function handle(message)

@@ -81,7 +81,10 @@ fn natives(lua: &Lua, host: &Host) -> mlua::Result<Table> {
     )?;
     let on = host.clone();
     natives.set("now", lua.create_function(move |_, ()| Ok(on.clock().now().micros().div_euclid(1_000_000)))?)?;
-    natives.set("metatable", lua.create_function(|lua, userdata: AnyUserData| metamethods(lua, &userdata))?)?;
+    natives.set(
+        "metatable",
+        lua.create_function(|lua, value: Value| value.as_userdata().map(|data| metamethods(lua, data)).transpose())?,
+    )?;
     Ok(natives)
 }
 

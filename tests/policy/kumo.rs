@@ -134,3 +134,22 @@ async fn small_things() {
         "function".repeat(4)
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_standard_functions_that_are_wrapped_behave_as_before() {
+    let bench = Bench::new();
+    let text = "
+        local ok, e = pcall(kumo.start_proxy_listener)
+        local out = { type(e), tostring(getmetatable(e)), getmetatable('').__index == string and 'string' }
+        out[#out + 1] = select(2, xpcall(function(a) kumo.sleep(1) error(a, 0) end, function(m) return m .. '!' end, 'x'))
+        out[#out + 1] = select(3, xpcall(function(...) kumo.sleep(1) return ... end, print, 1, 'two'))
+        out[#out + 1] = select(2, pcall(xpcall, print)):match 'function expected'
+        out[#out + 1] = select(2, pcall(require)):match 'string expected, got nil'
+        out[#out + 1] = tostring(loadfile 'no/such/file')
+        out[#out + 1] = select(2, pcall(io.open, nil)):match 'string expected, got nil'
+        return table.concat(out, ' ')";
+    assert_eq!(
+        bench.eval(text).await,
+        "userdata false string x! two function expected string expected, got nil nil string expected, got nil"
+    );
+}

@@ -325,3 +325,23 @@ async fn parameters_are_checked() {
         error.starts_with("event `run`: kumo.memoize: deserialize error: unknown field `tll`, expected one of `name`,")
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_threads_populate_once() {
+    let bench = Bench::new();
+    let policy = counting(&bench, "kumo.sleep(0.01) return n", "capacity = 8").await;
+    for round in 0..20_i64 {
+        let calls: Vec<_> = (0..50)
+            .map(|_| {
+                let policy = policy.clone();
+                tokio::spawn(async move { get(&policy, &format!("key {round}")).await })
+            })
+            .collect();
+        for call in calls {
+            assert_eq!(call.await.unwrap(), round + 1);
+        }
+    }
+    let stats = policy.stats();
+    assert_eq!((stats.events["get1"].finished, stats.events["get1"].failed), (1000, 0));
+    assert!(stats.loads <= 50, "{} contexts for 50 calls at a time", stats.loads);
+}

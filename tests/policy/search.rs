@@ -150,3 +150,10 @@ async fn without_an_installation_the_program_has_all_it_needs() {
     let file = bench.write("p.lua", "local f = assert(io.open '/opt/kumomta/share/policy-extras/README.md') f:close()");
     Policy::load(&host, &file, kumo_tsa::modules::standard()).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_default_shaping_rules_are_there_without_an_installation() {
+    let bench = Bench::new();
+    let text = "return io.open('/opt/kumomta/share/policy-extras/shaping.toml'):read 'a'";
+    assert_eq!(bench.eval(text).await, include_str!("../../policy-extras/shaping.toml"));
+}
