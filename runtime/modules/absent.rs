@@ -63,7 +63,6 @@ const LATER: &[&str] = &[
     "kumo.kafka.build_producer",
     "kumo.make_throttle",
     "kumo.nats.connect",
-    "kumo.prometheus_metrics",
     "kumo.redis.open",
 ];
 

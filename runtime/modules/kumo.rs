@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mlua::{Function, Lua, Table, Value};
+use mlua::{Function, Lua, LuaSerdeExt, Table, Value};
 use serde::Deserialize;
 
 use crate::host::Host;
@@ -70,6 +70,8 @@ fn process(lua: &Lua, host: &Host, kumo: &Table) -> mlua::Result<()> {
             Ok(())
         })?,
     )?;
+    let on = host.clone();
+    kumo.set("prometheus_metrics", lua.create_function(move |lua, ()| lua.to_value(&on.metrics().json()))?)?;
     kumo.set(
         "available_parallelism",
         lua.create_function(|_, ()| Ok(std::thread::available_parallelism().map_or(1, usize::from)))?,

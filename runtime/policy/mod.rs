@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod handler;
 pub mod memo;
+mod metrics;
 mod pool;
 mod search;
 mod task;
@@ -32,6 +33,7 @@ pub use value::{duration, optional_duration, options, plain, to_json};
 pub use vm::is_loading;
 
 use crate::host::Host;
+use metrics::Metrics;
 use pool::Pool;
 use vm::Vm;
 
@@ -91,7 +93,7 @@ impl Policy {
             host: host.clone(),
             file: file.to_owned(),
             installs: installs.to_vec(),
-            pool: Pool::new(options.max_live),
+            pool: Pool::new(options.max_live, Metrics::of(host)),
             options,
             handled: Mutex::default(),
         });

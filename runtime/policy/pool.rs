@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::metrics::{Counted, Metrics};
 use super::vm::Vm;
 
 /// How often spare contexts that are too old are looked for. There is no timer: it happens when one is taken or put back.
@@ -95,15 +96,16 @@ pub(super) struct Pool {
     loads: AtomicU64,
     live: Arc<AtomicUsize>,
     released: AtomicU64,
+    metrics: Arc<Metrics>,
 }
 
 struct Spare {
-    queue: VecDeque<Vm>,
+    queue: VecDeque<(Vm, Counted)>,
     swept: Instant,
 }
 
 /// Counts one context as long as it lives.
-pub(super) struct Live(Arc<AtomicUsize>);
+pub(super) struct Live(Arc<AtomicUsize>, #[expect(dead_code, reason = "it counts as long as it is there")] Counted);
 
 impl Drop for Live {
     fn drop(&mut self) {
@@ -112,7 +114,7 @@ impl Drop for Live {
 }
 
 impl Pool {
-    pub(super) fn new(max_live: usize) -> Self {
+    pub(super) fn new(max_live: usize, metrics: Arc<Metrics>) -> Self {
         Self {
             knobs: Arc::default(),
             permits: Arc::new(Semaphore::new(max_live.min(Semaphore::MAX_PERMITS))),
@@ -121,6 +123,7 @@ impl Pool {
             loads: AtomicU64::new(0),
             live: Arc::default(),
             released: AtomicU64::new(0),
+            metrics,
         }
     }
 
@@ -128,7 +131,8 @@ impl Pool {
     pub(super) fn count(&self) -> Live {
         self.loads.fetch_add(1, Ordering::Relaxed);
         self.live.fetch_add(1, Ordering::Relaxed);
-        Live(self.live.clone())
+        self.metrics.loads.inc();
+        Live(self.live.clone(), self.metrics.live())
     }
 
     /// The spare context that waits longest and may still be used.
@@ -137,7 +141,7 @@ impl Pool {
         let mut dropped = Vec::new();
         let mut spare = lock(&self.spare);
         self.sweep(&mut spare, now, epoch, &mut dropped);
-        while let Some(vm) = spare.queue.pop_front() {
+        while let Some((vm, _)) = spare.queue.pop_front() {
             if self.usable(&vm, now, epoch) {
                 return Some(vm);
             }
@@ -160,7 +164,7 @@ impl Pool {
         let mut spare = lock(&self.spare);
         self.sweep(&mut spare, now, epoch, &mut dropped);
         if spare.queue.len() < self.knobs.max_spare.load(Ordering::Relaxed) {
-            spare.queue.push_back(vm);
+            spare.queue.push_back((vm, self.metrics.spare()));
         }
     }
 
@@ -175,9 +179,9 @@ impl Pool {
         }
         spare.swept = now;
         let all = std::mem::take(&mut spare.queue);
-        for vm in all {
+        for (vm, counted) in all {
             if self.usable(&vm, now, epoch) {
-                spare.queue.push_back(vm);
+                spare.queue.push_back((vm, counted));
             } else {
                 dropped.push(vm);
             }
@@ -192,10 +196,12 @@ impl Pool {
     }
 
     pub(super) fn started(&self, event: &str) {
+        self.metrics.started(event);
         lock(&self.events).entry(event.to_owned()).or_default().started += 1;
     }
 
     pub(super) fn finished(&self, event: &str, took: Duration, well: bool) {
+        self.metrics.finished(event, took);
         if let Some(stats) = lock(&self.events).get_mut(event) {
             stats.finished += 1;
             stats.failed += u64::from(!well);

@@ -6,6 +6,10 @@ use crate::support::{Bench, call};
 
 const COUNTING: &str = "n = 0
     kumo.on('count', function() n = n + 1 return n end)
+    kumo.on('metrics', function()
+      local sample = kumo.prometheus_metrics().lua_count.samples[1]
+      return sample.name .. ' ' .. sample.value
+    end)
     kumo.on('fail', function() error 'no' end)
     kumo.on('sleep', function(s) kumo.sleep(s) end)";
 
@@ -22,6 +26,17 @@ async fn a_context_is_used_again_after_success_only() {
     assert_eq!(count().await, 1);
     let stats = policy.stats();
     assert_eq!((stats.loads, stats.live, stats.spare), (3, 1, 1));
+    let metrics = bench.host.metrics().text();
+    for line in [
+        "lua_load_count_total 3",
+        "lua_count 1",
+        "lua_spare_count 1",
+        "lua_event_started_total{event=\"count\"} 4",
+        "lua_event_latency_count{event=\"fail\"} 1",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "no `{line}` in\n{metrics}");
+    }
+    assert_eq!(call::<String>(&policy, "metrics", ()).await.unwrap().unwrap(), "lua_count 1.0");
     assert_eq!((stats.events["count"].finished, stats.events["fail"].failed), (4, 1));
 }
 
