@@ -100,6 +100,11 @@ impl Engine {
         rules: RuleSource,
         metrics: Metrics,
     ) -> Result<Self, LoadError> {
+        if store.rows()?.next().is_none() {
+            let mut header = Batch::default();
+            State::write_header(&mut header);
+            store.append(header)?;
+        }
         let state = load(&store)?;
         let clock = host.clock().clone();
         let looked = Look { wall: clock.now(), even: clock.instant() };
@@ -151,11 +156,7 @@ impl Engine {
     }
 
     /// Looks up the record's rules, without holding anything up. Most records match none and are done with.
-    fn matched<'r>(
-        &self,
-        rules: &'r (dyn Rulebook + Send + Sync),
-        record: &'r Record<'r>,
-    ) -> Option<Matched<'r, 'r>> {
+    fn matched<'r>(&self, rules: &'r (dyn Rulebook + Send + Sync), record: &'r Record<'r>) -> Option<Matched<'r, 'r>> {
         let matched = Matched::find(rules, record);
         for rule in matched.exceeded() {
             self.announcements.bound_hit(rule);

@@ -92,7 +92,8 @@ enum KeySource {
 async fn start_http_listener(lua: Lua, table: Value) -> mlua::Result<()> {
     let host = policy::host(&lua)?;
     let table: ListenerTable = policy::options(&lua, table, "tsa.start_http_listener")?;
-    let parameters = parameters(&host, table).map_err(|why| format!("tsa.start_http_listener: {why}").into_lua_err())?;
+    let parameters =
+        parameters(&host, table).map_err(|why| format!("tsa.start_http_listener: {why}").into_lua_err())?;
     let bound = Bound::bind(&host, &parameters).map_err(ExternalError::into_lua_err)?;
     // Without a daemon to serve it, as when a policy is only evaluated, the listener is closed again.
     let _ = host.slot(Wishes::default).listeners.send(bound);

@@ -120,7 +120,11 @@ impl Metrics {
         to.register("tsa_store_failures", "Appends to the store that failed", metrics.store_failures.clone());
         to.register("tsa_reload_failures", "Reloads of the rules that failed", metrics.reload_failures.clone());
         to.register("tsa_reloads", "Reloads that brought other rules", metrics.reloads.clone());
-        to.register("tsa_unresolved_domains", "Domains of the rules that DNS did not tell of", metrics.unresolved.clone());
+        to.register(
+            "tsa_unresolved_domains",
+            "Domains of the rules that DNS did not tell of",
+            metrics.unresolved.clone(),
+        );
         to.register("tsa_effects_live", "Effects in force", metrics.effects_live.clone());
         to.register("tsa_windows", "Windows of rules with a threshold that count something", metrics.windows.clone());
         metrics

@@ -256,9 +256,8 @@ mod tests {
         assert!(ask(&access, "10.1.2.3", Need::Trusted, None).await.unwrap().trusted);
         assert!(ask(&access, "::ffff:10.1.2.3", Need::Trusted, None).await.unwrap().trusted);
         assert!(ask(&access, "192.0.2.1", Need::Nothing, Some("nonsense")).await.is_ok());
-        let denied = |who: &str| {
-            (401, format!("{who} ip=192.0.2.1 not permitted GET on http_listener/127.0.0.1:8008/x/y"))
-        };
+        let denied =
+            |who: &str| (401, format!("{who} ip=192.0.2.1 not permitted GET on http_listener/127.0.0.1:8008/x/y"));
         assert_eq!(ask(&access, "192.0.2.1", Need::Known, None).await, Err(denied("<Unauthenticated>@")));
         assert_eq!(ask(&access, "192.0.2.1", Need::Trusted, Some(&me)).await, Err(denied("me")));
         assert_eq!(ask(&access, "192.0.2.1", Need::Known, Some(&me)).await.unwrap().identity.as_deref(), Some("me"));

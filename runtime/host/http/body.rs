@@ -69,7 +69,9 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Answer> {
             first = frame;
         } else {
             if more.is_empty() {
-                more.reserve(usize::try_from(body.size_hint().lower()).unwrap_or(0).min(limit) + first.len() + frame.len());
+                more.reserve(
+                    usize::try_from(body.size_hint().lower()).unwrap_or(0).min(limit) + first.len() + frame.len(),
+                );
                 more.extend_from_slice(&std::mem::take(&mut first));
             }
             more.extend_from_slice(&frame);
@@ -92,7 +94,9 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Answer> {
                 let text = format!("Failed to buffer the request body: {cause}");
                 return Err(plain(StatusCode::BAD_REQUEST, text));
             }
-            Err(_) => return Err(plain(StatusCode::REQUEST_TIMEOUT, "Failed to buffer the request body: it stopped coming")),
+            Err(_) => {
+                return Err(plain(StatusCode::REQUEST_TIMEOUT, "Failed to buffer the request body: it stopped coming"));
+            }
         }
     }
 }

@@ -77,13 +77,8 @@ where
     }
 }
 
-async fn connection<H, F>(
-    stream: TcpStream,
-    tls: Option<tokio_rustls::TlsAcceptor>,
-    host: Host,
-    peer: Peer,
-    handle: H,
-) where
+async fn connection<H, F>(stream: TcpStream, tls: Option<tokio_rustls::TlsAcceptor>, host: Host, peer: Peer, handle: H)
+where
     H: Fn(Peer, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {

@@ -50,8 +50,7 @@ struct Suspended<R, S> {
 /// `GET /get_suspension_v1/suspended.json`
 pub(super) async fn suspended(engine: Arc<Engine>) -> Answer {
     apart(move || {
-        let (ready_q, sched_q) =
-            engine.read(|state, now| (state.ready_suspensions(now), state.sched_suspensions(now)));
+        let (ready_q, sched_q) = engine.read(|state, now| (state.ready_suspensions(now), state.sched_suspensions(now)));
         json(StatusCode::OK, &Suspended { ready_q, sched_q })
     })
     .await

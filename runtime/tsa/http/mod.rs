@@ -34,7 +34,8 @@ pub(super) struct App {
 /// Answers all requests of a daemon.
 pub(super) fn handler(
     app: App,
-) -> impl Fn(Peer, Request<Incoming>) -> futures_util::future::BoxFuture<'static, Answer> + Clone + Send + Sync + 'static {
+) -> impl Fn(Peer, Request<Incoming>) -> futures_util::future::BoxFuture<'static, Answer> + Clone + Send + Sync + 'static
+{
     let router = router(&app);
     let app = Arc::new(app);
     move |peer, mut request| {
