@@ -46,7 +46,9 @@ pub fn drive(addr: SocketAddr, connections: usize, until: Until, make: &Make) ->
                 let local = tokio::task::LocalSet::new();
                 local.block_on(&runtime, async {
                     let tasks: Vec<_> = (0..mine)
-                        .map(|_| tokio::task::spawn_local(connection(addr, until, make.clone(), number.clone(), started)))
+                        .map(|_| {
+                            tokio::task::spawn_local(connection(addr, until, make.clone(), number.clone(), started))
+                        })
                         .collect();
                     let mut sent = 0;
                     for task in tasks {

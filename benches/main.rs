@@ -48,10 +48,7 @@ fn main() {
     println!("|---|---|---|---|---|---|");
     for row in &rows {
         let met = if row.met { "met" } else { "**missed**" };
-        println!(
-            "| {} | {} | {} | {} | {} | {met} |",
-            row.name, row.measured, row.against, row.result, row.target
-        );
+        println!("| {} | {} | {} | {} | {} | {met} |", row.name, row.measured, row.against, row.result, row.target);
     }
 }
 

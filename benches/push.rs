@@ -57,9 +57,8 @@ async fn publish_and_watch(daemon: &Server, rate: f64) -> Vec<Duration> {
     let (mut frames, _) = tokio_tungstenite::connect_async(url).await.expect("websocket");
     let total = (rate * SECONDS as f64) as u64;
     let started = Instant::now();
-    let publishers: Vec<_> = (0..CONNECTIONS)
-        .map(|c| tokio::spawn(publish(daemon.addr, c, total, rate, started, sent.clone())))
-        .collect();
+    let publishers: Vec<_> =
+        (0..CONNECTIONS).map(|c| tokio::spawn(publish(daemon.addr, c, total, rate, started, sent.clone()))).collect();
     let mut waits = Vec::new();
     while (waits.len() as u64) < total / CONNECTIONS * CONNECTIONS {
         let frame = frames.next().await.expect("open").expect("frame").into_text().expect("text");

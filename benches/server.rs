@@ -32,7 +32,7 @@ impl Server {
         std::fs::write(dir.join("rules.toml"), rules).expect("rules");
         std::fs::write(dir.join("tsa_init.lua"), POLICY.replace("DIR", &dir.display().to_string())).expect("policy");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tsa-daemon"));
-        command.arg("--policy").arg(dir.join("tsa_init.lua")).env("KUMO_TSA_LOG", "tsa_daemon=info,warn");
+        command.arg("--policy").arg(dir.join("tsa_init.lua")).env("KUMO_TSA_LOG", "warn");
         Self::start(command)
     }
 
@@ -108,7 +108,8 @@ pub fn serve_if_asked(role: &str) -> bool {
             stream.set_nodelay(true).expect("nodelay");
             tokio::spawn(async move {
                 let service = service_fn(move |request| answer(request, parse));
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                let _ =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             });
         }
     })

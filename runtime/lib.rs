@@ -4,7 +4,7 @@
 //!
 //! | layer | what it is |
 //! |---|---|
-//! | `tools` | the `tsa` subcommands |
+//! | [`tools`] | the `tsa` subcommands |
 //! | [`tsa`] | the daemon: HTTP, journal, feed |
 //! | [`shaping`] | loading shaping files: disk, HTTP, MX |
 //! | [`dns`], [`modules`] | resolver and site names; the general Lua tables |
@@ -17,4 +17,5 @@ pub mod host;
 pub mod modules;
 pub mod policy;
 pub mod shaping;
+pub mod tools;
 pub mod tsa;

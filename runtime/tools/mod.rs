@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+mod player;
+mod show;
 mod traffic;
 mod up;
 

@@ -49,7 +49,7 @@ struct Episode {
 
 /// The stream. The same responses and seed give the same stream.
 #[derive(Debug)]
-pub struct Traffic {
+pub(super) struct Traffic {
     providers: Vec<Provider>,
     episodes: BTreeMap<(usize, usize), Episode>,
     random: Rng,
@@ -80,7 +80,7 @@ impl Traffic {
     ///
     /// # Errors
     /// Says which line of which file is not such a line.
-    pub fn load(path: &Path, seed: u64) -> anyhow::Result<Self> {
+    pub(super) fn load(path: &Path, seed: u64) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("reading responses `{}`", path.display()))?;
         Self::parse(&text, seed).with_context(|| format!("responses `{}`", path.display()))
     }
@@ -106,8 +106,15 @@ impl Traffic {
         Ok(Self { providers, episodes: BTreeMap::new(), random: Rng::with_seed(seed), made: 0 })
     }
 
+    /// What the stream is made of, in a line.
+    pub(super) fn describe(&self) -> String {
+        let responses: usize =
+            self.providers.iter().map(|p| p.accepted.len() + p.deferred.len() + p.refused.len()).sum();
+        format!("{responses} responses of {} providers, {} egress sources", self.providers.len(), SOURCES.len())
+    }
+
     /// The next record, as JSON, of an attempt that ended at `now`.
-    pub fn next_record(&mut self, now: Time) -> Value {
+    pub(super) fn next_record(&mut self, now: Time) -> Value {
         let provider = self.random.usize(..self.providers.len());
         let source = self.random.usize(..SOURCES.len());
         let answer = self.next_answer(provider, source);
@@ -199,7 +206,8 @@ fn record(
         400..500 => "TransientFailure",
         _ => "Bounce",
     };
-    let enhanced = answer.enhanced.map(|[class, subject, detail]| json!({"class": class, "subject": subject, "detail": detail}));
+    let enhanced =
+        answer.enhanced.map(|[class, subject, detail]| json!({"class": class, "subject": subject, "detail": detail}));
     json!({
         "type": kind,
         "id": format!("{number:032x}"),
@@ -232,7 +240,8 @@ fn record(
 mod tests {
     use super::*;
 
-    const RESPONSES: &str = "# comment\ngoogle\t421\t4.7.28 Slow down\thttps://example.com\nyahooinc\t554\tNo\nnew one\t250\t2.0.0 OK\n";
+    const RESPONSES: &str =
+        "# comment\ngoogle\t421\t4.7.28 Slow down\thttps://example.com\nyahooinc\t554\tNo\nnew one\t250\t2.0.0 OK\n";
 
     #[test]
     fn reads_a_file_of_responses() {

@@ -3,10 +3,9 @@
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use kumo_tsa_core::wire::parse_duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
@@ -15,7 +14,8 @@ use super::player::Player;
 use super::show::Show;
 use super::traffic::Traffic;
 use crate::dns::Resolver;
-use crate::host::{Clock, Host, Paths, signalled};
+use crate::host::run::signalled;
+use crate::host::{Clock, Host, Paths};
 use crate::tsa::Daemon;
 
 /// The folder of documented paths that DIR stands in for.
@@ -68,28 +68,85 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     if !policy.is_file() {
         bail!("no `{}`: DIR must be a folder with a {POLICY}, such as {QUICKSTART}", policy.display());
     }
-    let mut traffic = if arguments.traffic { Some(load_traffic(&arguments)?) } else { None };
+    let traffic = arguments.traffic.then(|| load_traffic(&arguments)).transpose()?;
     let scratch = tempfile::tempdir().context("making a folder for the daemon's state")?;
-    let dir = std::path::absolute(&arguments.dir)?;
     let prefix = arguments.prefix.clone().unwrap_or_else(|| scratch.path().to_owned());
-    let host = Host::new(Clock::system(), Paths::with_prefix(prefix).moving(POLICY_FOLDER, dir));
+    let paths = Paths::with_prefix(prefix).moving(POLICY_FOLDER, std::path::absolute(&arguments.dir)?);
+    let host = Host::new(Clock::system(), paths);
     if !arguments.zones.is_empty() {
         Resolver::use_zones(&host, &arguments.zones)?;
     }
     let daemon = Daemon::start(&host, &Path::new(POLICY_FOLDER).join(POLICY)).await?;
-    let mut show = Show::new(std::io::stdout().is_terminal());
-    let address = *daemon.addresses().first().context("the policy started no listener: see `tsa.start_http_listener`")?;
-    show.line(&format!("running {}", policy.display()));
-    show.line(&format!("what is in force, as a shaping file:  curl -s 'http://{address}/get_config_v1/shaping.toml'"));
-    let player = traffic.take().map(|traffic| {
-        show.line(&traffic.describe());
-        Player::start(traffic, address, arguments.rate, host.clock().clone())
-    });
-    watch(&daemon, &mut show, player.as_ref(), arguments.duration).await;
-    if let Some(player) = player {
-        player.stop().await;
-        show.summary(&player_counts(&player), &in_force(address).await);
-    }
+    let outcome = watch(&arguments, &host, &daemon, traffic).await;
     daemon.stop().await;
-    Ok(())
+    outcome
+}
+
+fn load_traffic(arguments: &Arguments) -> anyhow::Result<Traffic> {
+    let file = arguments.responses.clone().unwrap_or_else(|| arguments.dir.join(RESPONSES));
+    Traffic::load(&file, arguments.seed)
+}
+
+/// Plays traffic, if there is any, and shows what the daemon decides, until the time is up or Ctrl-C.
+async fn watch(arguments: &Arguments, host: &Host, daemon: &Daemon, traffic: Option<Traffic>) -> anyhow::Result<()> {
+    let mut effects = daemon.effects();
+    let address =
+        reachable(*daemon.addresses().first().context("the policy started no listener (tsa.start_http_listener)")?);
+    let mut show = Show::new(std::io::stdout().is_terminal());
+    show.line(&format!("running {}", arguments.dir.join(POLICY).display()));
+    show.line(&format!("overrides in force, as a shaping file: curl -s 'http://{address}/get_config_v1/shaping.toml'"));
+    let mut player = None;
+    if let Some(traffic) = traffic {
+        show.line(&format!("traffic: {}", traffic.describe()));
+        player = Some(Player::start(host, traffic, address, arguments.rate)?);
+    }
+    let started = Instant::now();
+    let mut ticks = tokio::time::interval_at(started + COUNT_EVERY, COUNT_EVERY);
+    let end = over(arguments.duration);
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            reason = &mut end => {
+                reason?;
+                break;
+            }
+            effect = effects.recv() => match effect {
+                Ok(effect) => show.effect(&effect, started.elapsed()),
+                Err(RecvError::Lagged(missed)) => show.line(&format!("({missed} effects were not shown)")),
+                Err(RecvError::Closed) => break,
+            },
+            _ = ticks.tick(), if player.is_some() => {
+                show.count(player.as_ref().map(Player::counts).unwrap_or_default(), started.elapsed());
+            }
+        }
+    }
+    let Some(mut player) = player else { return Ok(()) };
+    player.stop().await;
+    while let Ok(effect) = effects.try_recv() {
+        show.effect(&effect, started.elapsed());
+    }
+    show.summary(player.counts(), started.elapsed(), host.clock().now());
+    player.failure().map_or(Ok(()), |failure| Err(anyhow!("a record was not accepted: {failure}")))
+}
+
+/// Returns when the time is up, or when the process is told to stop.
+async fn over(duration: Option<Duration>) -> std::io::Result<()> {
+    let time = async {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = time => Ok(()),
+        signal = signalled() => signal.map(drop),
+    }
+}
+
+/// Where a client of this machine reaches a listener on all addresses.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    address
 }
