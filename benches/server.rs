@@ -70,6 +70,17 @@ impl Server {
         Self { child, addr: addr.unwrap_or_else(|| panic!("no listener: {head:#?}")) }
     }
 
+    /// The value of a metric without labels; 0 when it is not there.
+    pub fn metric(&self, name: &str) -> u64 {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(self.addr).expect("connect");
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("write");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("read");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    }
+
     /// A figure of `/proc/PID/status` in MiB, such as `VmRSS` or `VmHWM`.
     pub fn memory_mib(&self, figure: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("status");

@@ -12,12 +12,12 @@ use super::address::canonical;
 use super::{Config, Error, Zones};
 
 /// Where answers come from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Source {
     /// The machine's configuration (`/etc/resolv.conf`, `/etc/hosts`).
     System,
     /// Name servers that somebody named.
-    Configured(Config),
+    Configured(Box<Config>),
     /// Zones in memory; every other name does not exist.
     Zones(Zones),
     /// Several: the first that has records answers, else the first that is sure there are none, else the first failure.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::Error;
 
 /// The argument of `kumo.dns.configure_resolver`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Accepted and not used: every name is looked up as fully qualified, as mail demands.
@@ -32,7 +32,7 @@ pub struct Config {
 }
 
 /// A name server: `"10.0.0.53"`, `"10.0.0.53:5353"`, or a table.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(untagged)]
 pub enum Server {
     /// The address, with or without a port (default 53); over UDP, and TCP for long answers.
@@ -42,7 +42,7 @@ pub enum Server {
 }
 
 /// A name server in detail.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Detailed {
     /// The address, with or without a port (default 53).
@@ -59,7 +59,7 @@ pub struct Detailed {
 }
 
 /// How name servers are asked. What is not said is hickory-resolver's default.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
     /// How long one server is waited for; default 5 s.
@@ -99,7 +99,7 @@ pub struct Options {
 }
 
 /// A duration: a number of seconds, or text such as `5s`.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(try_from = "SecondsText")]
 pub struct Seconds(pub Duration);
 
@@ -127,7 +127,6 @@ fn yes() -> bool {
     true
 }
 
-/// `resolv.conf` as a configuration: its name servers.
 impl Config {
     /// The name servers of a file in the format of `resolv.conf(5)`.
     pub fn parse_resolv_conf(text: &str) -> Result<Self, Error> {

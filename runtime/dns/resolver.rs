@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +52,7 @@ pub struct Resolver(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    source: Source,
     backend: Backend,
     tuning: Arc<Tuning>,
     exchangers: Cache<String, Remembered>,
@@ -85,6 +87,8 @@ struct PerHost {
     current: ArcSwap<Resolver>,
     named: Mutex<HashMap<String, Resolver>>,
     tuning: Arc<Tuning>,
+    /// Whether the person who started the process has said where answers come from.
+    settled: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -101,9 +105,8 @@ impl PerHost {
                 mx_permits: ArcSwap::from_pointee(Semaphore::new(settings.mx_concurrency)),
                 settings: ArcSwap::from_pointee(settings),
             });
-            let backend = Backend::new(Source::System).unwrap_or_else(|error| Backend::Failing(error.to_string()));
-            let current = ArcSwap::from_pointee(Resolver::with_backend(backend, tuning.clone()));
-            Self { current, named: Mutex::default(), tuning }
+            let current = ArcSwap::from_pointee(Resolver::system(tuning.clone()));
+            Self { current, named: Mutex::default(), tuning, settled: AtomicBool::new(false) }
         })
     }
 }
@@ -126,7 +129,21 @@ impl Resolver {
         Ok(())
     }
 
-    /// Lets the host answer DNS from zone files and nothing else (`--zones`). Errors name file and line.
+    /// As [`replace`](Self::replace), for a policy: the same source again leaves the resolver and what it remembers, since
+    /// every Lua context runs the policy anew; and after [`use_zones`](Self::use_zones) it changes nothing.
+    pub fn configure(host: &Host, source: Source) -> Result<(), Error> {
+        if PerHost::of(host).settled.load(Ordering::Relaxed) {
+            tracing::info!("DNS is answered from the zone files given at start, the policy's resolver is not used");
+            return Ok(());
+        }
+        if Self::of(host).0.source == source {
+            return Ok(());
+        }
+        Self::replace(host, source)
+    }
+
+    /// Lets the host answer DNS from zone files and nothing else (`--zones`), whatever the policy configures. Errors name
+    /// file and line.
     pub fn use_zones<P: AsRef<Path>>(host: &Host, files: &[P]) -> Result<(), Error> {
         let mut zones = Zones::default();
         for file in files {
@@ -135,19 +152,24 @@ impl Resolver {
                 .map_err(|source| Error::ZoneFile { file: file.to_owned(), source: Arc::new(source) })?;
             zones.parse(&file.display().to_string(), &text, false)?;
         }
+        PerHost::of(host).settled.store(true, Ordering::Relaxed);
         Self::replace(host, Source::Zones(zones))
     }
 
     /// A resolver that shares the host's settings without being its own.
     pub fn new(host: &Host, source: Source) -> Result<Self, Error> {
-        Ok(Self::with_backend(Backend::new(source)?, PerHost::of(host).tuning.clone()))
+        let backend = Backend::new(source.clone())?;
+        Ok(Self::with_backend(source, backend, PerHost::of(host).tuning.clone()))
     }
 
-    /// Gives a resolver a name; one that had it is replaced.
+    /// Gives a resolver a name; another that had it is replaced.
     pub fn define(host: &Host, name: &str, source: Source) -> Result<(), Error> {
-        let resolver = Self::new(host, source)?;
         let per_host = PerHost::of(host);
-        per_host.named.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), resolver);
+        let mut named = per_host.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if named.get(name).is_none_or(|known| known.0.source != source) {
+            let backend = Backend::new(source.clone())?;
+            named.insert(name.to_owned(), Self::with_backend(source, backend, per_host.tuning.clone()));
+        }
         Ok(())
     }
 
@@ -179,9 +201,14 @@ impl Resolver {
         }
     }
 
-    fn with_backend(backend: Backend, tuning: Arc<Tuning>) -> Self {
+    fn system(tuning: Arc<Tuning>) -> Self {
+        let backend = Backend::new(Source::System).unwrap_or_else(|error| Backend::Failing(error.to_string()));
+        Self::with_backend(Source::System, backend, tuning)
+    }
+
+    fn with_backend(source: Source, backend: Backend, tuning: Arc<Tuning>) -> Self {
         let exchangers = Cache::builder().max_capacity(MX_CACHE_CAPACITY).build();
-        Self(Arc::new(Inner { backend, tuning, exchangers }))
+        Self(Arc::new(Inner { source, backend, tuning, exchangers }))
     }
 
     /// The exchangers of `domain`, `domain:port` or `[ip]` (interface C.5), remembered as long as their TTL says, failures

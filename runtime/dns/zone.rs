@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
@@ -21,15 +22,20 @@ const MAX_ALIASES: usize = 8;
 /// The text is that of RFC 1035 section 5 with `$ORIGIN` and `$TTL` (RFC 2308), without `$INCLUDE`. An origin without its
 /// final dot is taken as complete, a record without a TTL has that of the record before, and the first one 300 s.
 /// Wildcards work (RFC 4592), and so do names that exist only because something stands below them.
-#[derive(Clone, Debug, Default)]
-pub struct Zones {
+///
+/// Clones are cheap.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Zones(Arc<Content>);
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Content {
     records: HashMap<String, Vec<Stored>>,
     /// Names without records of their own, above a name that has some.
     above: HashSet<String>,
     servfail: HashSet<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Stored {
     kind: RecordType,
     ttl: u32,
@@ -42,10 +48,11 @@ impl Zones {
     pub fn parse(&mut self, file: &str, text: &str, secure: bool) -> Result<(), Error> {
         let at = |line, why: String| Error::Zone { file: file.to_owned(), line, why };
         let mut state = Reading { origin: None, ttl: None, last_ttl: DEFAULT_TTL, owner: None };
+        let content = Arc::make_mut(&mut self.0);
         for entry in split_entries(text).map_err(|(line, why)| at(line, why.to_owned()))? {
             let record = state.read(&entry).map_err(|why| at(entry.line, why))?;
             if let Some((owner, ttl, data)) = record {
-                self.insert(&owner, state.origin.as_ref(), Stored { kind: data.record_type(), ttl, data, secure });
+                content.insert(&owner, state.origin.as_ref(), Stored { kind: data.record_type(), ttl, data, secure });
             }
         }
         Ok(())
@@ -53,10 +60,16 @@ impl Zones {
 
     /// Lets lookups of `name` fail with SERVFAIL.
     pub fn fail(&mut self, name: &str) -> Result<(), Error> {
-        self.servfail.insert(canonical(&parse_name(name)?));
+        Arc::make_mut(&mut self.0).servfail.insert(canonical(&parse_name(name)?));
         Ok(())
     }
 
+    pub(super) fn query(&self, name: &Name, kind: RecordType) -> Result<Answer, Error> {
+        self.0.query(name, kind)
+    }
+}
+
+impl Content {
     fn insert(&mut self, owner: &Name, origin: Option<&Name>, record: Stored) {
         if let Some(origin) = origin.filter(|origin| !origin.is_root()) {
             let mut name = owner.clone();
@@ -71,7 +84,7 @@ impl Zones {
         }
     }
 
-    pub(super) fn query(&self, name: &Name, kind: RecordType) -> Result<Answer, Error> {
+    fn query(&self, name: &Name, kind: RecordType) -> Result<Answer, Error> {
         let asked = canonical(name);
         let mut current = asked.clone();
         for _ in 0..MAX_ALIASES {

@@ -68,7 +68,6 @@ impl Paths {
     }
 
     /// The content of a documented path as it travels inside the executable.
-    #[expect(clippy::unused_self, reason = "callers ask paths, wherever these find the file")]
     pub fn embedded(&self, path: &Path) -> Option<&'static [u8]> {
         share::file(path)
     }

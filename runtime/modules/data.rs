@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::function::failure;
+use crate::policy::memo::Snapshot;
 use mlua::{Function, Lua, LuaSerdeExt, Result, Table, Value};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
@@ -95,6 +96,9 @@ impl Data {
     fn take_userdata(lua: &Lua, userdata: &mlua::AnyUserData, depth: usize) -> Result<Self> {
         if let Some(scalar) = super::time::scalar(userdata) {
             return Ok(scalar);
+        }
+        if let Ok(snapshot) = userdata.borrow::<Snapshot>() {
+            return Self::take(lua, &snapshot.to_table(lua)?, depth);
         }
         let pairs = userdata.metatable().and_then(|m| m.get::<Option<Function>>("__pairs")).ok().flatten();
         let Some(pairs) = pairs else {

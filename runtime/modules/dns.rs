@@ -54,18 +54,19 @@ fn install_sources(functions: &Functions<'_>) -> Result<()> {
     functions
         .add("configure_resolver", |lua, config: Value| {
             let config: Config = policy::options(lua, config, "kumo.dns.configure_resolver")?;
-            replace(lua, Source::Configured(config))
+            configure(lua, Source::Configured(Box::new(config)))
         })?
         // There is no libunbound here: its name servers are asked as any others are.
         .add("configure_unbound_resolver", |lua, config: Value| {
             let config: Config = policy::options(lua, config, "kumo.dns.configure_unbound_resolver")?;
-            replace(lua, Source::Configured(config))
+            configure(lua, Source::Configured(Box::new(config)))
         })?
-        .add("configure_test_resolver", |lua, zones: Table| replace(lua, Source::Zones(read_zones(&zones)?)))?
+        .add("configure_test_resolver", |lua, zones: Table| configure(lua, Source::Zones(read_zones(&zones)?)))?
         .add("load_resolv_conf", |lua, path: Option<String>| {
             let path = path.unwrap_or_else(|| "/etc/resolv.conf".to_owned());
             let text = super::file::read_text(&policy::host(lua)?, path.as_ref())?;
-            replace(lua, Source::Configured(Config::parse_resolv_conf(&text).map_err(Error::external)?))
+            let config = Config::parse_resolv_conf(&text).map_err(Error::external)?;
+            configure(lua, Source::Configured(Box::new(config)))
         })?
         .add("define_resolver", |lua, (name, source): (String, Value)| {
             let source = read_source(lua, source)?;
@@ -106,8 +107,8 @@ fn chosen(lua: &Lua, name: Option<String>) -> Result<Resolver> {
     }
 }
 
-fn replace(lua: &Lua, source: Source) -> Result<()> {
-    Resolver::replace(&policy::host(lua)?, source).map_err(Error::external)
+fn configure(lua: &Lua, source: Source) -> Result<()> {
+    Resolver::configure(&policy::host(lua)?, source).map_err(Error::external)
 }
 
 fn parse_ip(text: &str) -> Result<IpAddr> {
@@ -148,7 +149,7 @@ fn read_source(lua: &Lua, value: Value) -> Result<Source> {
     }
     match (kind.as_str(), inner) {
         ("Hickory" | "Unbound", config) => {
-            Ok(Source::Configured(policy::options(lua, config, "kumo.dns.define_resolver")?))
+            Ok(Source::Configured(Box::new(policy::options(lua, config, "kumo.dns.define_resolver")?)))
         }
         ("Test", Value::Table(zones)) => Ok(Source::Zones(read_zones(&zones)?)),
         ("Aggregate", Value::Table(list)) => {

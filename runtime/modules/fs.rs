@@ -1,8 +1,10 @@
 //! `kumo.fs`: files (all paths through the host's paths).
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
-use mlua::{Lua, Result, Table};
+use mlua::{IntoLua, Lua, Result, Value};
 
 use super::function::{Functions, failure};
 use super::handle::Handle;
@@ -12,74 +14,56 @@ use crate::policy;
 /// Puts `kumo.fs` in place, and the names in `kumo` itself that older policies use.
 pub fn install(lua: &Lua, host: &Host) -> Result<()> {
     let functions = Functions::of(lua, policy::table(lua, "kumo.fs")?, "kumo.fs");
-    let host = host.clone();
-    let paths = move || host.paths().clone();
-    let (open, list, meta, symlink, match_, uncached) =
-        (paths.clone(), paths.clone(), paths.clone(), paths.clone(), paths.clone(), paths);
-    functions
-        .add_async("open", move |_, (path, mode): (String, Option<String>)| {
-            let paths = open();
-            async move { blocking("kumo.fs.open", path, move |path| Handle::open(&paths.resolve(path), mode.as_deref())).await }
-        })?
-        .add_async("read_dir", move |_, path: String| {
-            let paths = list();
-            async move { blocking("kumo.fs.read_dir", path, move |path| read_dir(&paths, path)).await }
-        })?
-        .add_async("metadata_for_path", move |lua, path: String| {
-            let paths = meta();
-            async move {
-                let read = move |path: &Path| std::fs::metadata(paths.resolve(path));
-                metadata(&lua, &blocking("kumo.fs.metadata_for_path", path, read).await?)
-            }
-        })?
-        .add_async("symlink_metadata_for_path", move |lua, path: String| {
-            let paths = symlink();
-            async move {
-                let read = move |path: &Path| std::fs::symlink_metadata(paths.resolve(path));
-                metadata(&lua, &blocking("kumo.fs.symlink_metadata_for_path", path, read).await?)
-            }
-        })?
-        .add_async("glob", move |_, (pattern, root): (String, Option<String>)| {
-            let paths = match_();
-            async move { blocking("kumo.fs.glob", pattern, move |pattern| glob(&paths, pattern, root.as_deref())).await }
-        })?
-        .add_async("uncached_glob", move |_, (pattern, root): (String, Option<String>)| {
-            let paths = uncached();
-            async move {
-                blocking("kumo.fs.uncached_glob", pattern, move |pattern| glob(&paths, pattern, root.as_deref())).await
-            }
-        })?;
+    let paths = host.paths();
+    add(&functions, paths, "open", |paths, path, mode| Handle::open(&paths.resolve(path), mode))?;
+    add(&functions, paths, "read_dir", |paths, path, _| read_dir(paths, path))?;
+    add(&functions, paths, "glob", glob)?;
+    add(&functions, paths, "uncached_glob", glob)?;
+    add(&functions, paths, "metadata_for_path", |paths, path, _| std::fs::metadata(paths.resolve(path)).map(Metadata))?;
+    add(&functions, paths, "symlink_metadata_for_path", |paths, path, _| {
+        std::fs::symlink_metadata(paths.resolve(path)).map(Metadata)
+    })?;
     let older = ["open", "read_dir", "glob", "uncached_glob"];
     functions.alias(&policy::table(lua, "kumo")?, &older.map(|name| (name, name)))?;
     Ok(())
 }
 
-/// Runs what reads the disk where it holds up nobody else.
-async fn blocking<T: Send + 'static>(
-    function: &'static str,
-    path: String,
-    work: impl FnOnce(&Path) -> std::io::Result<T> + Send + 'static,
-) -> Result<T> {
-    let failed = move |path: &str, e: std::io::Error| failure(format!("{function}: `{path}`: {e}"));
-    let work = move || work(Path::new(&path)).map_err(|e| failed(&path, e));
-    tokio::task::spawn_blocking(work).await.map_err(|e| failure(format!("{function}: {e}")))?
+/// Adds a function of a path and one more text, which works on the disk where it holds up nobody else.
+fn add<T: IntoLua + Send + 'static>(
+    functions: &Functions<'_>,
+    paths: &Paths,
+    name: &'static str,
+    work: fn(&Paths, &Path, Option<&str>) -> io::Result<T>,
+) -> Result<()> {
+    let paths = paths.clone();
+    functions.add_async(name, move |_, (path, more): (String, Option<String>)| {
+        let paths = paths.clone();
+        async move {
+            let work = move || {
+                let done = work(&paths, Path::new(&path), more.as_deref());
+                done.map_err(|e| failure(format!("kumo.fs.{name}: `{path}`: {e}")))
+            };
+            tokio::task::spawn_blocking(work).await.map_err(|e| failure(format!("kumo.fs.{name}: {e}")))?
+        }
+    })?;
+    Ok(())
 }
 
 /// The entries as paths that begin with `folder` as it was written, sorted.
-fn read_dir(paths: &Paths, folder: &Path) -> std::io::Result<Vec<String>> {
+fn read_dir(paths: &Paths, folder: &Path) -> io::Result<Vec<String>> {
     let mut entries = std::fs::read_dir(paths.resolve(folder))?
         .map(|entry| Ok(folder.join(entry?.file_name()).to_string_lossy().into_owned()))
-        .collect::<std::io::Result<Vec<_>>>()?;
+        .collect::<io::Result<Vec<_>>>()?;
     entries.sort();
     Ok(entries)
 }
 
 /// The paths that match, sorted; a relative pattern starts at `root`, or at the working folder.
-fn glob(paths: &Paths, pattern: &Path, root: Option<&str>) -> std::io::Result<Vec<String>> {
+fn glob(paths: &Paths, pattern: &Path, root: Option<&str>) -> io::Result<Vec<String>> {
     let written = root.map_or_else(|| pattern.to_owned(), |root| Path::new(root).join(pattern));
     // The wildcards stand after the documented folders, so the pattern moves as a path does.
     let real = paths.resolve(&written);
-    let invalid = |e: glob::PatternError| std::io::Error::new(std::io::ErrorKind::InvalidInput, e);
+    let invalid = |e: glob::PatternError| io::Error::new(io::ErrorKind::InvalidInput, e);
     let mut found = Vec::new();
     for path in glob::glob(&real.to_string_lossy()).map_err(invalid)? {
         let path = path?;
@@ -97,18 +81,24 @@ fn documented(found: &Path, real: &Path, written: &Path) -> PathBuf {
     written.components().take(after).chain(rest).collect()
 }
 
-fn metadata(lua: &Lua, metadata: &std::fs::Metadata) -> Result<Table> {
-    let table = lua.create_table()?;
-    table.set("is_dir", metadata.is_dir())?;
-    table.set("is_file", metadata.is_file())?;
-    table.set("is_symlink", metadata.is_symlink())?;
-    table.set("len", metadata.len())?;
-    table.set("readonly", metadata.permissions().readonly())?;
-    let since_epoch = |time: std::io::Result<std::time::SystemTime>| {
-        time.ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map(|d| d.as_secs_f64())
-    };
-    table.set("modified", since_epoch(metadata.modified()))?;
-    table.set("accessed", since_epoch(metadata.accessed()))?;
-    table.set("created", since_epoch(metadata.created()))?;
-    Ok(table)
+/// What the file system knows about a path, given to Lua as a table; times are seconds since the Unix epoch.
+struct Metadata(std::fs::Metadata);
+
+impl IntoLua for Metadata {
+    fn into_lua(self, lua: &Lua) -> Result<Value> {
+        let Self(metadata) = self;
+        let table = lua.create_table()?;
+        table.set("is_dir", metadata.is_dir())?;
+        table.set("is_file", metadata.is_file())?;
+        table.set("is_symlink", metadata.is_symlink())?;
+        table.set("len", metadata.len())?;
+        table.set("readonly", metadata.permissions().readonly())?;
+        for (name, time) in
+            [("modified", metadata.modified()), ("accessed", metadata.accessed()), ("created", metadata.created())]
+        {
+            let since_epoch = time.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            table.set(name, since_epoch.map(|duration| duration.as_secs_f64()))?;
+        }
+        Ok(Value::Table(table))
+    }
 }

@@ -34,7 +34,7 @@ pub fn install(lua: &Lua, host: &Host) -> mlua::Result<()> {
 fn handlers(lua: &Lua, kumo: &Table) -> mlua::Result<()> {
     kumo.set(
         "on",
-        lua.create_function(|lua, (event, handler): (String, Function)| policy::register(lua, event, handler))?,
+        lua.create_function(|lua, (event, handler): (String, Function)| policy::register(lua, &event, handler))?,
     )?;
     kumo.set("get_event_registrars", lua.create_function(|lua, event: String| policy::registrars(lua, &event))?)
 }
@@ -99,19 +99,31 @@ struct ThreadPool {
 fn pool(lua: &Lua, kumo: &Table) -> mlua::Result<()> {
     kumo.set(
         "set_max_spare_lua_contexts",
-        lua.create_function(|lua, contexts: usize| Ok(policy::of(lua)?.knobs().set_max_spare(contexts)))?,
+        lua.create_function(|lua, contexts: usize| {
+            policy::of(lua)?.knobs().set_max_spare(contexts);
+            Ok(())
+        })?,
     )?;
     kumo.set(
         "set_max_lua_context_use_count",
-        lua.create_function(|lua, events: u64| Ok(policy::of(lua)?.knobs().set_max_uses(events)))?,
+        lua.create_function(|lua, events: u64| {
+            policy::of(lua)?.knobs().set_max_uses(events);
+            Ok(())
+        })?,
     )?;
     kumo.set(
         "set_max_lua_context_age",
-        lua.create_function(|lua, seconds: u64| Ok(policy::of(lua)?.knobs().set_max_age(seconds)))?,
+        lua.create_function(|lua, seconds: u64| {
+            policy::of(lua)?.knobs().set_max_age(seconds);
+            Ok(())
+        })?,
     )?;
     kumo.set(
         "set_lua_gc_on_put",
-        lua.create_function(|lua, percent: u64| Ok(policy::of(lua)?.knobs().set_gc_percent(percent)))?,
+        lua.create_function(|lua, percent: u64| {
+            policy::of(lua)?.knobs().set_gc_percent(percent);
+            Ok(())
+        })?,
     )?;
     // All work is done by one set of threads here; the parameters are checked and nothing else.
     kumo.set(

@@ -1,5 +1,7 @@
 //! `kumo.log_error` and its like.
 
+use std::fmt::Write;
+
 use mlua::{Lua, MultiValue, Value};
 use tokio::sync::watch;
 use tracing::Level;
@@ -88,7 +90,8 @@ pub fn text_of(lua: &Lua, value: &Value) -> mlua::Result<String> {
     for chunk in string.as_bytes().utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02X}"));
+            // Writing to a string does not fail.
+            let _ = write!(text, "\\x{byte:02X}");
         }
     }
     Ok(text)

@@ -38,39 +38,44 @@ struct Timer {
 /// Puts `kumo.time` in place.
 pub fn install(lua: &Lua, host: &Host) -> Result<()> {
     let functions = Functions::of(lua, policy::table(lua, "kumo.time")?, "kumo.time");
+    readers(&functions, host)?;
     let clock = host.clock().clone();
-    let now = clock.clone();
-    functions.add("now", move |_, ()| Ok(Time { at: now.now(), clock: now.clone() }))?;
-    let from_unix = clock.clone();
-    functions.add("from_unix_timestamp", move |_, (secs, nanos): (f64, Option<i64>)| {
-        let micros = nanos.unwrap_or(0) / 1_000;
-        Ok(Time { at: wire::Time::from_micros(to_micros(secs).saturating_add(micros)), clock: from_unix.clone() })
-    })?;
-    let rfc3339 = clock.clone();
-    functions.add("parse_rfc3339", move |_, text: String| {
-        let at = wire::Time::parse(&text).map_err(|e| failure(format!("kumo.time.parse_rfc3339: {e}")))?;
-        Ok(Time { at, clock: rfc3339.clone() })
-    })?;
-    let rfc2822 = clock.clone();
-    functions.add("parse_rfc2822", move |_, text: String| {
-        let expected = "expected RFC 2822, such as `Sat, 31 Jan 2026 12:00:00 +0000`";
-        let parsed = OffsetDateTime::parse(&text, &Rfc2822)
-            .map_err(|e| failure(format!("kumo.time.parse_rfc2822: invalid time `{text}`: {e}; {expected}")))?;
-        let at = wire::Time::from_secs(parsed.unix_timestamp());
-        Ok(Time { at, clock: rfc2822.clone() })
-    })?;
-    functions.add("parse_duration", |_, span: TimeDelta| Ok(span))?;
-    let sleep = clock.clone();
+    functions.add("now", move |_, ()| Ok(Time { at: clock.now(), clock: clock.clone() }))?;
+    let clock = host.clock().clone();
     functions.add_async("sleep", move |_, span: TimeDelta| {
-        let clock = sleep.clone();
+        let clock = clock.clone();
         async move {
             clock.sleep(span.forward()).await;
             Ok(())
         }
     })?;
+    let clock = host.clock().clone();
     functions.add("start_timer", move |_, label: String| {
         Ok(Timer { label, started: clock.instant(), clock: clock.clone() })
     })?;
+    Ok(())
+}
+
+/// The functions that make a time or a span of what a policy has.
+fn readers(functions: &Functions<'_>, host: &Host) -> Result<()> {
+    let clock = host.clock().clone();
+    functions.add("from_unix_timestamp", move |_, (secs, nanos): (f64, Option<i64>)| {
+        let at = wire::Time::from_micros(to_micros(secs)).shifted(nanos.unwrap_or(0) / 1_000);
+        Ok(Time { at, clock: clock.clone() })
+    })?;
+    let clock = host.clock().clone();
+    functions.add("parse_rfc3339", move |_, text: String| {
+        let at = wire::Time::parse(&text).map_err(|e| failure(format!("kumo.time.parse_rfc3339: {e}")))?;
+        Ok(Time { at, clock: clock.clone() })
+    })?;
+    let clock = host.clock().clone();
+    functions.add("parse_rfc2822", move |_, text: String| {
+        let expected = "expected RFC 2822, such as `Sat, 31 Jan 2026 12:00:00 +0000`";
+        let parsed = OffsetDateTime::parse(&text, &Rfc2822)
+            .map_err(|e| failure(format!("kumo.time.parse_rfc2822: invalid time `{text}`: {e}; {expected}")))?;
+        Ok(Time { at: wire::Time::from_secs(parsed.unix_timestamp()), clock: clock.clone() })
+    })?;
+    functions.add("parse_duration", |_, span: TimeDelta| Ok(span))?;
     Ok(())
 }
 

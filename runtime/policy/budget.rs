@@ -90,7 +90,9 @@ impl Budget {
             self.overran.store(true, Ordering::Relaxed);
             // From here on every instruction raises, so that a `pcall` in a loop does not go on for ever.
             self.hook(lua, 1)?;
-            return Err(mlua::Error::external(Overran { limit: self.limit }));
+            let traceback = lua.traceback(None, 0)?.to_string_lossy();
+            let cause = Arc::new(mlua::Error::external(Overran { limit: self.limit }));
+            return Err(mlua::Error::CallbackError { traceback, cause });
         }
         Ok(VmState::Continue)
     }

@@ -102,7 +102,10 @@ impl Error {
 
 /// An error that came out of Lua: its message and the Lua traceback.
 #[derive(Clone, Debug)]
-pub struct Raised {
+pub struct Raised(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
     message: String,
     traceback: Option<String>,
     cause: mlua::Error,
@@ -111,29 +114,29 @@ pub struct Raised {
 impl Raised {
     /// The message alone, without the traceback.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The Lua call stack where it was raised.
     pub fn traceback(&self) -> Option<&str> {
-        self.traceback.as_deref()
+        self.0.traceback.as_deref()
     }
 
     /// The error that a Rust function raised, when it is a `T`.
     pub fn downcast_ref<T: std::error::Error + 'static>(&self) -> Option<&T> {
-        self.cause.downcast_ref()
+        self.0.cause.downcast_ref()
     }
 
     /// The error as Lua raised it.
     pub fn cause(&self) -> &mlua::Error {
-        &self.cause
+        &self.0.cause
     }
 }
 
 impl fmt::Display for Raised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        match &self.traceback {
+        f.write_str(&self.0.message)?;
+        match &self.0.traceback {
             Some(traceback) => write!(f, "\n{traceback}"),
             None => Ok(()),
         }
@@ -147,7 +150,7 @@ const TRACEBACK: &str = "\nstack traceback:";
 impl From<mlua::Error> for Raised {
     fn from(cause: mlua::Error) -> Self {
         let (message, traceback) = parts(&cause);
-        Self { message, traceback, cause }
+        Self(Box::new(Parts { message, traceback, cause }))
     }
 }
 

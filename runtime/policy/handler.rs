@@ -42,7 +42,7 @@ pub fn declare_multiple(lua: &Lua, events: &[&str]) -> mlua::Result<()> {
 /// # Errors
 /// When the event takes one handler and has it, and when a handler is running: then only one context of many would
 /// have the new one.
-pub fn register(lua: &Lua, event: String, function: Function) -> mlua::Result<()> {
+pub fn register(lua: &Lua, event: &str, function: Function) -> mlua::Result<()> {
     if let Some(current) = lua.globals().raw_get::<Option<String>>(CURRENT_EVENT)?
         && current != MAIN
     {
@@ -54,8 +54,8 @@ pub fn register(lua: &Lua, event: String, function: Function) -> mlua::Result<()
     }
     let stack = call_stack(lua);
     with(lua, |handlers| {
-        let multiple = handlers.multiple.contains(&event);
-        let list = handlers.by_event.entry(event.clone()).or_default();
+        let multiple = handlers.multiple.contains(event);
+        let list = handlers.by_event.entry(event.to_owned()).or_default();
         match list.first() {
             Some(first) if !multiple => {
                 let place = first.stack.first().map_or("?", String::as_str);

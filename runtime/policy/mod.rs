@@ -56,7 +56,7 @@ impl Default for Options {
         Self {
             validating: false,
             without_yielding: Duration::from_secs(5),
-            overall: Duration::from_secs(60),
+            overall: Duration::from_mins(1),
             max_live: 1024,
         }
     }
@@ -240,13 +240,12 @@ pub fn of(lua: &Lua) -> mlua::Result<Policy> {
 pub fn table(lua: &Lua, name: &str) -> mlua::Result<Table> {
     let mut table: Table = lua.globals().get::<Table>("package")?.get("loaded")?;
     for part in name.split('.') {
-        table = match table.raw_get::<Option<Table>>(part)? {
-            Some(inner) => inner,
-            None => {
-                let inner = lua.create_table()?;
-                table.raw_set(part, &inner)?;
-                inner
-            }
+        table = if let Some(inner) = table.raw_get::<Option<Table>>(part)? {
+            inner
+        } else {
+            let inner = lua.create_table()?;
+            table.raw_set(part, &inner)?;
+            inner
         };
     }
     Ok(table)

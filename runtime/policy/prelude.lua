@@ -1,5 +1,6 @@
 -- Runs in every new Lua context before anything else: files and modules are found through the host's paths, the time of
--- day is the host's. `host` has resolve, readable, embedded, read (documented path in), and now.
+-- day is the host's. `host` has resolve, readable, embedded, read
+-- (documented path in), now, metatable and overran.
 local host = ...
 
 local error, load, select, tostring, type = error, load, select, tostring, type
@@ -8,7 +9,8 @@ local format, concat = string.format, table.concat
 local io_open, io_lines, io_tmpfile, io_input, io_output = io.open, io.lines, io.tmpfile, io.input, io.output
 local os_date, os_remove, os_rename, os_time = os.date, os.remove, os.rename, os.time
 local std_dofile, std_loadfile = dofile, loadfile
-local std_getmetatable = getmetatable
+local std_getmetatable, std_xpcall = getmetatable, xpcall
+local traceback = debug.traceback
 local package = package
 local loaded = package.loaded
 
@@ -19,9 +21,23 @@ local SHARE = '/opt/kumomta/share/?.lua;/opt/kumomta/share/?/init.lua;/opt/kumom
 function getmetatable(value)
   local metatable = std_getmetatable(value)
   if metatable == false and type(value) == 'userdata' then
-    return host.metatable(value)
+    return host.metatable(value) or metatable
   end
   return metatable
+end
+
+-- A message handler runs where the error is raised. When that is the limit on how long Lua runs, nothing watches there.
+function xpcall(f, handler, ...)
+  if handler == traceback or type(handler) ~= 'function' then
+    return std_xpcall(f, handler, ...)
+  end
+  local function handle(message)
+    if host.overran() then
+      return message
+    end
+    return handler(message)
+  end
+  return std_xpcall(f, handle, ...)
 end
 
 local function is_path(value)

@@ -3,16 +3,18 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mlua::{AnyUserData, Lua, LuaString, Table, Value};
 
+use super::budget::Budget;
 use crate::host::Host;
 
 /// What a share folder and a policy folder are called in `package.path` (interface B.2).
 const FOLDERS: &[&str] = &["/opt/kumomta/share", "/opt/kumomta/etc/policy"];
 
 /// Sets `package.path`, and puts paths and the clock of the host under the standard library.
-pub(super) fn install(lua: &Lua, host: &Host, own_folder: Option<&Path>) -> mlua::Result<()> {
+pub(super) fn install(lua: &Lua, host: &Host, budget: &Arc<Budget>, own_folder: Option<&Path>) -> mlua::Result<()> {
     let package: Table = lua.globals().get("package")?;
     let standard: LuaString = package.get("path")?;
     let mut path = Vec::new();
@@ -24,7 +26,10 @@ pub(super) fn install(lua: &Lua, host: &Host, own_folder: Option<&Path>) -> mlua
     }
     path.extend_from_slice(&standard.as_bytes());
     package.set("path", lua.create_string(&path)?)?;
-    lua.load(include_str!("prelude.lua")).set_name("=kumo").call(natives(lua, host)?)
+    let natives = natives(lua, host)?;
+    let budget = budget.clone();
+    natives.set("overran", lua.create_function(move |_, ()| Ok(budget.overran().is_some()))?)?;
+    lua.load(include_str!("prelude.lua")).set_name("=kumo").call(natives)
 }
 
 /// The policy's own folder; one whose name means something in `package.path` cannot be searched.
@@ -76,11 +81,14 @@ fn natives(lua: &Lua, host: &Host) -> mlua::Result<Table> {
     )?;
     let on = host.clone();
     natives.set("now", lua.create_function(move |_, ()| Ok(on.clock().now().micros().div_euclid(1_000_000)))?)?;
-    natives.set("metatable", lua.create_function(metamethods)?)?;
+    natives.set(
+        "metatable",
+        lua.create_function(|lua, value: Value| value.as_userdata().map(|data| metamethods(lua, data)).transpose())?,
+    )?;
     Ok(natives)
 }
 
-fn metamethods(lua: &Lua, userdata: AnyUserData) -> mlua::Result<Table> {
+fn metamethods(lua: &Lua, userdata: &AnyUserData) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     for pair in userdata.metatable()?.pairs::<Value>() {
         let (name, value) = pair?;

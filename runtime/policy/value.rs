@@ -99,8 +99,8 @@ fn for_each(pairs: &Function, over: Value, mut each: impl FnMut(Value, Value) ->
 
 /// The JSON of a Lua value.
 ///
-/// A table is an array when it was decoded from one or has the keys 1 to n alone; an empty one is `{}`. Text that is not
-/// UTF-8 is shown with replacement characters; infinite numbers are `null`.
+/// A table is an array when it was decoded from one or has the keys 1 to n alone; an empty one is `{}`. The
+/// keys of maps are sorted: Lua keeps no order of its own. Text that is not UTF-8 is shown with replacement characters; infinite numbers are `null`.
 ///
 /// # Errors
 /// For functions, coroutines and userdata that neither behave like tables nor serialize.
@@ -147,6 +147,7 @@ fn json_of_table(lua: &Lua, table: &Table, depth: usize) -> mlua::Result<serde_j
         };
         map.insert(key, json_at(lua, &value, depth + 1)?);
     }
+    map.sort_keys();
     Ok(serde_json::Value::Object(map))
 }
 

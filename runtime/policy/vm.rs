@@ -153,7 +153,7 @@ pub(super) fn furnish(
     lua.set_app_data(Handlers::default());
     lua.set_app_data(memo::Keepers::default());
     debug::install(&lua)?;
-    search::install(&lua, host, own_folder)?;
+    search::install(&lua, host, &budget, own_folder)?;
     if options.validating {
         lua.globals().raw_set("_VALIDATING_CONFIG", true)?;
     }

@@ -1,9 +1,10 @@
 //! From paths and URLs to shaping data.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::join_all;
-use kumo_tsa_core::shaping::{self, File, Findings, Format, LoadOptions, Shaping, Source};
+use kumo_tsa_core::shaping::{self, File, Findings, Format, LoadOptions, Origin, Shaping, Source, Unresolved};
 
 use super::Handle;
 use super::fetch::{Notes, fetch, level};
@@ -64,8 +65,8 @@ impl BadSource {
 pub async fn load(host: &Host, paths: &[String], options: LoadOptions) -> Result<Handle, Error> {
     let (files, notes) = load_files(host, paths, &options).await?;
     let rollup = Rollup::ask(files, notes, options, Resolver::current(host)).await;
-    let shaping = rollup.merge().await.map_err(Error::Merge)?;
-    warn(&shaping);
+    let shaping = rollup.merge().await?;
+    warn(host, &rollup, &shaping);
     let handle = Handle::new(shaping);
     if rollup.is_open() {
         tokio::spawn(rollup.follow(handle.downgrade(), host.shutdown().watch()));
@@ -100,12 +101,26 @@ async fn load_files(host: &Host, paths: &[String], options: &LoadOptions) -> Res
     if bad.is_empty() { Ok((files, notes)) } else { Err(Error::Sources(bad)) }
 }
 
-/// Says in the log which blocks act for their own domain alone for now, whatever the levels.
-fn warn(shaping: &Shaping) {
-    for unresolved in shaping.unresolved() {
-        let (origin, domain, why) = (&unresolved.origin, &unresolved.domain, &unresolved.why);
-        tracing::warn!(
-            "{origin}: domain `{domain}` does not resolve to a site, its block applies to itself alone: {why}"
-        );
+/// The blocks whose domains did not resolve when they were last loaded, by place and domain.
+#[derive(Default)]
+struct Said(Mutex<HashSet<String>>);
+
+/// Says in the log which blocks act for their own domain alone for now, whatever the levels. A policy loads its files again
+/// and again: as a warning it is said when it begins.
+fn warn(host: &Host, rollup: &Rollup, shaping: &Shaping) {
+    let said = host.slot(Said::default);
+    let mut said = said.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = |origin: &Origin, domain: &str| format!("{origin}: domain `{domain}`");
+    let before: HashSet<String> =
+        rollup.domains().filter_map(|(domain, origin)| said.take(&key(origin, domain))).collect();
+    for Unresolved { domain, origin, why } in shaping.unresolved() {
+        let what = key(origin, domain);
+        let text = "does not resolve to a site, its block applies to itself alone";
+        if before.contains(&what) {
+            tracing::debug!("{what} still {text}: {why}");
+        } else {
+            tracing::warn!("{what} {text}: {why}");
+        }
+        said.insert(what);
     }
 }

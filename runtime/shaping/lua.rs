@@ -19,7 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Puts `kumo.shaping.load` in place.
 pub fn install(lua: &Lua, _host: &Host) -> Result<()> {
-    let load = lua.create_async_function(|lua, (paths, options): (Vec<String>, Value)| async move {
+    let load = lua.create_async_function(|lua, (paths, options): (Value, Value)| async move {
+        // The list may be userdata that `kumo.memoize` made of one.
+        let paths = Vec::<String>::from_lua(policy::plain(&lua, paths)?, &lua)?;
         let options = match options {
             Value::Nil => Options::default(),
             options => policy::options(&lua, options, "kumo.shaping.load")?,

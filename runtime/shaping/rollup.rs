@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kumo_tsa_core::shaping::{File, Findings, LoadOptions, Mx, Origin, Shaping};
+use kumo_tsa_core::shaping::{File, LoadOptions, Mx, Origin, Shaping};
 use kumo_tsa_core::wire::format_duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::Error;
 use super::fetch::Notes;
 use super::handle::WeakHandle;
 use crate::dns::{self, Current};
@@ -69,8 +70,7 @@ impl Rollup {
     /// Asks for all domains at once, and waits for the answers for [`PATIENCE`].
     pub(super) async fn ask(files: Vec<Arc<File>>, notes: Notes, options: LoadOptions, resolver: Current) -> Self {
         let mut rollup = Self { files, notes, options, resolver, known: HashMap::new(), asked: JoinSet::new() };
-        let names: Vec<String> =
-            rollup.files.iter().flat_map(|file| file.rolled_domains()).map(|(domain, _)| domain.to_owned()).collect();
+        let names: Vec<String> = rollup.domains().map(|(domain, _)| domain.to_owned()).collect();
         for domain in names {
             if rollup.known.contains_key(&domain) {
                 continue;
@@ -93,7 +93,7 @@ impl Rollup {
     }
 
     /// The files merged with what is known.
-    pub(super) async fn merge(&self) -> Result<Shaping, Findings> {
+    pub(super) async fn merge(&self) -> Result<Shaping, Error> {
         let (files, options, known) = (self.files.clone(), self.options.clone(), self.known.clone());
         let Notes { warnings, errors } = self.notes.clone();
         // Compiling all patterns may take a while, and publishing goes on meanwhile.
@@ -106,7 +106,12 @@ impl Rollup {
             };
             Shaping::merge(&files, &mx, &options).map(|shaping| shaping.with_notes(warnings, errors))
         });
-        merged.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        merged.await.map_err(|error| Error::Failed(error.to_string()))?.map_err(Error::Merge)
+    }
+
+    /// The domains that roll up and the places of their blocks; one may come twice.
+    pub(super) fn domains(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        self.files.iter().flat_map(|file| file.rolled_domains())
     }
 
     /// Whether there is something left to ask for.
@@ -162,7 +167,7 @@ impl Rollup {
                     handle.replace(shaping);
                     self.announce(&changed);
                 }
-                Err(findings) => tracing::error!("merging shaping files after DNS answered: {findings}"),
+                Err(error) => tracing::error!("after DNS answered: {error}"),
             }
         }
     }
@@ -197,7 +202,7 @@ impl Rollup {
     }
 
     fn announce(&self, changed: &[String]) {
-        let origins: HashMap<&str, &Origin> = self.files.iter().flat_map(|file| file.rolled_domains()).collect();
+        let origins: HashMap<&str, &Origin> = self.domains().collect();
         for domain in changed {
             let place = origins.get(domain.as_str()).map(|origin| format!("{origin}: ")).unwrap_or_default();
             match self.known.get(domain) {

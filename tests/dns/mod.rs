@@ -1,10 +1,11 @@
 //! The resolver: zones, mail exchangers, what is remembered, and for how long.
 
 mod lua;
+mod server;
 
 use std::time::Duration;
 
-use kumo_tsa::dns::{Error, Mx, Resolver, Source, Strategy, Zones};
+use kumo_tsa::dns::{Config, Error, Mx, Resolver, Source, Strategy, Zones};
 use kumo_tsa::host::{Clock, Host, Paths};
 use kumo_tsa_core::wire::Time;
 
@@ -52,6 +53,14 @@ fn resolver(source: Source) -> (Host, Resolver) {
     Resolver::replace(&host, source).unwrap();
     let resolver = Resolver::of(&host);
     (host, resolver)
+}
+
+/// The configuration that asks one name server.
+fn servers(address: &str) -> Config {
+    serde_json::from_value(
+        serde_json::json!({ "name_servers": [address], "options": { "timeout": 0.5, "attempts": 1 } }),
+    )
+    .unwrap()
 }
 
 async fn mx(domain: &str) -> Result<Mx, Error> {
@@ -237,6 +246,34 @@ async fn zone_files_are_read_through_the_hosts_paths() {
     std::fs::write(folder.path().join("opt/kumomta/b.zone"), "$ORIGIN a.example.\n\n@ MX one mx\n").unwrap();
     let bad = Resolver::use_zones(&host, &["/opt/kumomta/b.zone"]).unwrap_err();
     assert!(bad.to_string().starts_with("/opt/kumomta/b.zone:3: "), "{bad}");
+}
+
+/// The executables read their arguments before they start a runtime.
+#[test]
+fn zones_and_the_systems_resolver_need_no_runtime() {
+    let host = host();
+    let _ = Resolver::of(&host);
+    Resolver::use_zones::<&str>(&host, &[]).unwrap();
+    Resolver::replace(&host, Source::Configured(Box::new(servers("127.0.0.1:53")))).unwrap();
+}
+
+#[tokio::test]
+async fn zone_files_hold_whatever_the_policy_configures() {
+    let host = host();
+    Resolver::use_zones::<&str>(&host, &[]).unwrap();
+    Resolver::configure(&host, Source::Zones(zones(ZONE))).unwrap();
+    assert!(matches!(Resolver::of(&host).mx("gmail.com").await, Err(Error::NxDomain { .. })));
+}
+
+#[tokio::test]
+async fn the_same_configuration_again_keeps_what_is_remembered() {
+    let host = host();
+    Resolver::configure(&host, Source::Zones(zones(ZONE))).unwrap();
+    Resolver::of(&host).mx("gmail.com").await.unwrap();
+    Resolver::configure(&host, Source::Zones(zones(ZONE))).unwrap();
+    assert!(Resolver::of(&host).mx_known("gmail.com").await.is_some());
+    Resolver::configure(&host, Source::Zones(zones(""))).unwrap();
+    assert!(Resolver::of(&host).mx_known("gmail.com").await.is_none());
 }
 
 #[tokio::test(start_paused = true)]

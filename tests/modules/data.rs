@@ -55,6 +55,7 @@ fn userdata_is_walked_with_its_pairs() {
             "return kumo.json_encode({map = kumo.domain_map.new{['a.example'] = {1}}})",
             "{\"map\":{\"a.example\":[1]}}",
         )
+        .gives("local f = kumo.memoize(function() return {list = kumo.json_parse('[]'), n = {1}} end, {name = 'f', ttl = 60, capacity = 1}) return kumo.serde.json_encode_pretty(f()):gsub('%s', '')", "{\"list\":[],\"n\":[1]}, 17")
         .gives("return kumo.json_encode(kumo.regex.compile('a+'))", "\"a+\"")
         .gives(
             "return kumo.json_encode({kumo.time.now(), kumo.time.parse_duration '90s'})",

@@ -86,6 +86,22 @@ async fn s4_asking_again_ends_with_the_data_or_the_host() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn s4_the_warning_is_given_when_it_begins() {
+    let log = Log::new();
+    let fixture = Fixture::new(Source::Failing("off".into()));
+    let path = fixture.file("shaping.toml", GUIDE);
+    let warnings = async || {
+        fixture.load(std::slice::from_ref(&path), LoadOptions::default()).await.unwrap();
+        log.text().matches("does not resolve to a site").count()
+    };
+    assert_eq!((warnings().await, warnings().await), (1, 1));
+    Resolver::replace(&fixture.host, zones(ZONE)).unwrap();
+    assert_eq!(warnings().await, 1);
+    Resolver::replace(&fixture.host, Source::Failing("off again".into())).unwrap();
+    assert_eq!(warnings().await, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn s4_what_dns_said_before_is_not_waited_for() {
     let fixture = Fixture::new(zones(ZONE));
     let path = fixture.file("shaping.toml", "[\"big.example\"]\nmax_ready = 1\n[\"gone.example\"]\nmax_ready = 2\n");

@@ -109,4 +109,21 @@ impl Counts {
 }
 
 #[cfg(test)]
+impl Counts {
+    /// All windows with what they hold and when they are due, in an order of its own.
+    pub(super) fn essence(&self) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        for (minute, rule, path) in &self.due {
+            let window = &self.windows[&(*rule, *path)];
+            let (id, name) = (self.rules.value(*rule), self.paths.value(*path));
+            let retain = self.retain[*rule as usize];
+            all.push(format!("{id:?} {name:?} {retain:?} {minute} {:?}", window.pairs().collect::<Vec<_>>()));
+        }
+        assert_eq!(all.len(), self.windows.len(), "each window is due once");
+        all.sort();
+        all
+    }
+}
+
+#[cfg(test)]
 mod tests;

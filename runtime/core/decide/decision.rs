@@ -11,10 +11,10 @@ use super::change::{Change, WindowChange};
 use super::effect::{Cause, Effect, EffectId, EffectKind};
 use super::effective::Spot;
 use super::rank;
-use super::rulebook::{Query, Rulebook};
+use super::rulebook::Rulebook;
 use super::state::State;
 use super::window::{Ask, Offer, Pair, Window};
-use crate::shaping::{Action, Rule, Trigger};
+use crate::shaping::{Action, Matched, Rule, Trigger};
 use crate::wire::{PathName, QueueName, Record, Time};
 
 /// What one record changes, and what there is to say about it.
@@ -118,14 +118,13 @@ pub fn decide<R: Rulebook + ?Sized>(state: &State, rules: &R, record: &Record<'_
     let domains = record.domains();
     let mut hits: Vec<Hit<'_>> = Vec::new();
     for (domain, at) in domains.iter().zip(0..) {
-        let query = Query { domain, site: name.site, text: &text, internal: record.is_internal() };
-        let found = rules.find(&query);
+        let found = rules.matches(domain, name.site, &text, record.is_internal());
         for rule in found.exceeded {
             if !decision.exceeded.iter().any(|known| known.id == rule.id) {
                 decision.exceeded.push(rule.clone());
             }
         }
-        for (rule, rolled) in found.matched {
+        for Matched { rule, rolled } in found.matched {
             match hits.iter_mut().find(|hit| hit.rule.id == rule.id) {
                 Some(hit) => hit.domains.push((at, rolled)),
                 None => hits.push(Hit { rule, domains: vec![(at, rolled)] }),
@@ -177,6 +176,10 @@ fn moment(
     let (own, present) = (record.time(), state.axis.now(now));
     if own <= now {
         return state.axis.moment(own).min(present);
+    }
+    if let Some(time) = state.axis.other_moments(own).last() {
+        // The clock showed this time, and went back since.
+        return time;
     }
     // It is remembered for as long as it could do anything when it is sent again: until its own time it would be set to a
     // later now; from then on it counts at its own time, and period + duration later whatever it helps to has ended.
@@ -383,18 +386,17 @@ impl Deed<'_> {
     }
 
     /// The override that holds, with what this record has brought about so far.
-    fn holding(&self, spot: &Spot) -> Option<(EffectId, Value)> {
-        let (id, effect) = self.state.holds_at(spot, &self.coming, self.now)?;
-        Some((id, effect.setting()?.value.clone()))
+    fn holding(&self, spot: &Spot) -> Option<Value> {
+        let (_, effect) = self.state.holds_at(spot, &self.coming, self.now)?;
+        Some(effect.setting()?.value.clone())
     }
 
-    fn value_change(&self, spot: &Spot, before: Option<(EffectId, Value)>) -> Option<ValueChange> {
-        let (holder, after) = self.holding(spot)?;
-        let before = match before {
-            Some((id, _)) if id == holder => return None,
-            Some((_, value)) => Some(value),
-            None => (self.configured)(spot),
-        };
+    fn value_change(&self, spot: &Spot, before: Option<Value>) -> Option<ValueChange> {
+        let after = self.holding(spot)?;
+        if before.as_ref() == Some(&after) {
+            return None;
+        }
+        let before = before.or_else(|| (self.configured)(spot));
         let loosens = rank::loosens(&spot.option, before.as_ref(), &after);
         Some(ValueChange { before, after, loosens })
     }

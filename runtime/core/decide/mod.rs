@@ -12,6 +12,10 @@ mod count;
 mod decision;
 mod effect;
 mod effective;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod model;
 mod overlay;
 mod rank;
 mod row;
@@ -26,6 +30,6 @@ pub use decision::{Decision, Skipped, Started, ValueChange, What, Why, decide};
 pub use effect::{BadEffectId, Cause, Effect, EffectId, EffectKind, RuleFacts};
 pub use overlay::render_overlay;
 pub use row::LoadError;
-pub use rulebook::{Found, Query, Rulebook};
+pub use rulebook::Rulebook;
 pub use state::{Selector, Slot, State, Touched};
 pub use view::{Facts, Hold, Listed, OldHold, ReadySuspension, SchedBounce, SchedSuspension, Trace, View};

@@ -100,8 +100,8 @@ pub struct State {
     seq: u64,
 }
 
-/// How many records ahead of the clock are remembered.
-const CLAMPS: usize = 1_000_000;
+/// How many records ahead of the clock are remembered; in tests few, as they fill it.
+const CLAMPS: usize = if cfg!(test) { 100 } else { 1_000_000 };
 
 impl State {
     /// Changes the state. Says which effect it touched, if one.
@@ -333,6 +333,36 @@ fn place(id: EffectId, effect: &Effect) -> Place {
     match effect.kind() {
         EffectKind::Override => Place::of_override(id, effect),
         EffectKind::Suspension | EffectKind::Bounce => Place::of_hold(id, effect),
+    }
+}
+
+/// All that makes two states the same, in an order of its own.
+#[cfg(test)]
+pub(super) type Essence = (
+    Axis,
+    Vec<String>,
+    std::collections::BTreeMap<EffectId, Arc<Effect>>,
+    std::collections::BTreeMap<Slot, Vec<EffectId>>,
+    [Vec<String>; 4],
+);
+
+#[cfg(test)]
+impl State {
+    pub(super) fn essence(&self) -> Essence {
+        let mut rules: Vec<String> =
+            self.rules.iter().map(|(id, (facts, uses))| format!("{id} {facts:?} {uses}")).collect();
+        rules.sort();
+        let mut clamps: Vec<String> = self.clamps.iter().map(|clamp| format!("{clamp:?}")).collect();
+        clamps.sort();
+        let ends = self.ends.iter().map(|end| format!("{end:?}")).collect();
+        let clamp_ends = self.clamp_ends.iter().map(|end| format!("{end:?}")).collect();
+        (
+            self.axis.clone(),
+            self.counts.essence(),
+            self.effects.iter().map(|(id, effect)| (*id, effect.clone())).collect(),
+            self.groups.iter().map(|(slot, group)| (slot.clone(), group.ids().collect())).collect(),
+            [rules, clamps, ends, clamp_ends],
+        )
     }
 }
 

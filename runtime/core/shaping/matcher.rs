@@ -3,92 +3,86 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use regex::RegexSet;
 
 use super::Rule;
+use super::grams::{Frequencies, TextIndex};
 use super::literal::has_folded;
 use super::pattern::{Exceeded, Pattern};
 
-/// Up to so many bytes of texts the automaton is a full table, which is fast and takes some 300 times as many bytes.
-const TABLE_LIMIT_BYTES: usize = 1 << 16;
+/// What the patterns that have to be tried on every response may compile to together, in bytes.
+const SET_LIMIT_BYTES: usize = 1 << 20;
 
 /// The rules of a scope, compiled.
 #[derive(Debug, Default)]
 pub(super) struct Matcher {
     rules: Vec<Arc<Rule>>,
     patterns: Vec<Entry>,
-    /// Looks for the texts that patterns need.
-    texts: Option<AhoCorasick>,
+    /// Looks for texts that patterns need.
+    texts: Option<TextIndex>,
     /// For each text, the patterns that need it.
-    needed_by: Vec<Vec<u32>>,
-    /// Patterns that are tried on every response.
-    always: Vec<u32>,
-    /// Patterns that are tried too when the response has letters that fold to ASCII ones.
-    folding: Vec<u32>,
+    needed_by: Vec<Vec<usize>>,
+    /// Patterns that are tried when the response has letters that fold to ASCII ones, whatever texts it has.
+    folding: Vec<usize>,
+    /// Patterns without such texts, tried together on every response.
+    together: Option<(RegexSet, Vec<usize>)>,
+    /// Patterns without such texts, tried on every response one by one.
+    alone: Vec<usize>,
     /// Whether some rule looks at the host's own responses.
     any_internal: bool,
 }
 
+/// A pattern and the rules that have it.
 #[derive(Debug)]
 struct Entry {
     pattern: Arc<Pattern>,
-    /// The rules that have it.
-    rules: Vec<u32>,
+    rules: Vec<usize>,
 }
 
 /// What a response matched: indices of rules, ascending.
 #[derive(PartialEq, Eq, Debug, Default)]
 pub(super) struct Hits {
-    pub(super) matched: Vec<u32>,
+    pub(super) matched: Vec<usize>,
     /// Rules with a pattern on which the bounded engine gave up, unless another pattern of theirs matched.
-    pub(super) exceeded: Vec<u32>,
-}
-
-/// Too many patterns for one automaton.
-#[derive(Debug, thiserror::Error)]
-#[error("the patterns of `{scope}` are too many to be looked for together")]
-pub(super) struct TooMany {
-    scope: String,
-    #[source]
-    source: aho_corasick::BuildError,
+    pub(super) exceeded: Vec<usize>,
 }
 
 impl Matcher {
     /// Compiles the rules of one scope; each comes with its patterns.
-    pub(super) fn new(rules: Vec<(Arc<Rule>, &[Arc<Pattern>])>) -> Result<Self, TooMany> {
+    pub(super) fn new(rules: Vec<(Arc<Rule>, &[Arc<Pattern>])>) -> Self {
         let mut matcher = Self::default();
-        let mut known: HashMap<Arc<str>, u32> = HashMap::new();
+        let mut known: HashMap<Arc<str>, usize> = HashMap::new();
         for (rule, patterns) in rules {
-            let index = number(matcher.rules.len());
+            let index = matcher.rules.len();
             matcher.any_internal |= rule.match_internal;
             matcher.rules.push(rule);
             for pattern in patterns {
                 let at = *known.entry(pattern.text.clone()).or_insert_with(|| {
                     matcher.patterns.push(Entry { pattern: pattern.clone(), rules: Vec::new() });
-                    number(matcher.patterns.len() - 1)
+                    matcher.patterns.len() - 1
                 });
-                matcher.patterns[at as usize].rules.push(index);
+                matcher.patterns[at].rules.push(index);
             }
         }
-        matcher.index()?;
-        Ok(matcher)
+        matcher.index_texts();
+        matcher.gather_rest();
+        matcher
     }
 
-    fn index(&mut self) -> Result<(), TooMany> {
-        let mut texts: Vec<&str> = Vec::new();
+    /// Chooses for each pattern what it is looked for by: what the fewest patterns need, else what is longest.
+    fn index_texts(&mut self) {
+        let needs = self.patterns.iter().filter_map(|entry| entry.pattern.need.as_ref());
+        let frequencies = Frequencies::of(needs.flat_map(|need| need.sets.iter().flatten()).map(String::as_str));
+        let mut texts: Vec<Box<str>> = Vec::new();
         let mut known: HashMap<&str, usize> = HashMap::new();
         for (at, entry) in self.patterns.iter().enumerate() {
-            let at = number(at);
-            let Some(need) = &entry.pattern.need else {
-                self.always.push(at);
-                continue;
-            };
+            let Some(need) = &entry.pattern.need else { continue };
             if need.folds {
                 self.folding.push(at);
             }
-            for text in &need.texts {
+            for text in need.choose(|text| frequencies.rarity(text)) {
                 let id = *known.entry(text).or_insert_with(|| {
-                    texts.push(text);
+                    texts.push(text.as_str().into());
                     self.needed_by.push(Vec::new());
                     texts.len() - 1
                 });
@@ -96,13 +90,23 @@ impl Matcher {
             }
         }
         if !texts.is_empty() {
-            self.texts = Some(automaton(&texts).map_err(|source| self.too_many(source))?);
+            self.texts = Some(TextIndex::new(texts, &frequencies));
         }
-        Ok(())
     }
 
-    fn too_many(&self, source: aho_corasick::BuildError) -> TooMany {
-        TooMany { scope: self.rules.first().map_or_else(String::new, |rule| rule.scope.to_string()), source }
+    fn gather_rest(&mut self) {
+        let rest = self.patterns.iter().enumerate().filter(|(_, entry)| entry.pattern.need.is_none());
+        let (plain, fancy): (Vec<_>, Vec<_>) = rest.partition(|(_, entry)| entry.pattern.is_plain());
+        let texts = plain.iter().map(|(_, entry)| &*entry.pattern.text);
+        let set = regex::RegexSetBuilder::new(texts).size_limit(SET_LIMIT_BYTES).build();
+        let places = |list: Vec<(usize, &Entry)>| list.into_iter().map(|(at, _)| at).collect::<Vec<_>>();
+        let (plain, mut alone) = (places(plain), places(fancy));
+        match set {
+            Ok(set) if plain.len() > 1 => self.together = Some((set, plain)),
+            // One pattern is no set, and too many of them are none either.
+            _ => alone.extend(plain),
+        }
+        self.alone = alone;
     }
 
     pub(super) fn rules(&self) -> &[Arc<Rule>] {
@@ -114,35 +118,25 @@ impl Matcher {
         if internal && !self.any_internal {
             return Hits::default();
         }
-        let mut search = Search {
-            matcher: self,
-            text,
-            internal,
-            tried: Seen::default(),
-            hit: Seen::default(),
-            hits: Hits::default(),
-        };
-        self.always.iter().for_each(|at| search.attempt(*at));
+        let mut search = Search::new(self, text, internal);
         if let Some(texts) = &self.texts {
-            for found in texts.find_overlapping_iter(text) {
-                self.needed_by[found.pattern().as_usize()].iter().for_each(|at| search.attempt(*at));
-            }
+            texts.each(text, |id, start| {
+                for at in &self.needed_by[id] {
+                    search.meet(*at, start);
+                }
+            });
             if has_folded(text) {
-                self.folding.iter().for_each(|at| search.attempt(*at));
+                search.attempt_all(&self.folding);
+            }
+        }
+        search.attempt_all(&self.alone);
+        if let Some((set, places)) = &self.together {
+            for at in set.matches(text) {
+                search.hit(places[at]);
             }
         }
         search.finish()
     }
-}
-
-fn automaton(texts: &[&str]) -> Result<AhoCorasick, aho_corasick::BuildError> {
-    let bytes: usize = texts.iter().map(|text| text.len()).sum();
-    let kind = if bytes <= TABLE_LIMIT_BYTES { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
-    AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).kind(Some(kind)).build(texts)
-}
-
-fn number(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// One response on its way through the patterns.
@@ -150,38 +144,50 @@ struct Search<'m> {
     matcher: &'m Matcher,
     text: &'m str,
     internal: bool,
-    /// Patterns that were tried.
-    tried: Seen,
+    /// Patterns that are done with.
+    done: Seen,
     /// Rules that matched.
     hit: Seen,
     hits: Hits,
 }
 
-impl Search<'_> {
-    fn attempt(&mut self, at: u32) {
-        if !self.tried.insert(at) {
-            return;
-        }
-        let entry = &self.matcher.patterns[at as usize];
-        match entry.pattern.is_match(self.text) {
-            Ok(false) => {}
-            Ok(true) => {
-                for rule in self.relevant(entry) {
-                    if self.hit.insert(rule) {
-                        self.hits.matched.push(rule);
-                    }
-                }
-            }
-            Err(Exceeded) => {
-                let rules = self.relevant(entry);
-                self.hits.exceeded.extend(rules);
-            }
+impl<'m> Search<'m> {
+    fn new(matcher: &'m Matcher, text: &'m str, internal: bool) -> Self {
+        Self { matcher, text, internal, done: Seen::default(), hit: Seen::default(), hits: Hits::default() }
+    }
+
+    /// A text that the pattern needs begins at `start`.
+    fn meet(&mut self, at: usize, start: usize) {
+        let Some(literal) = self.matcher.patterns[at].pattern.literal() else { return self.attempt(at) };
+        let here = self.text.as_bytes().get(start..).unwrap_or_default();
+        if here.starts_with(literal.as_bytes()) && self.done.insert(at, self.matcher.patterns.len()) {
+            self.hit(at);
         }
     }
 
-    fn relevant(&self, entry: &Entry) -> Vec<u32> {
-        let applies = |rule: &&u32| !self.internal || self.matcher.rules[**rule as usize].match_internal;
-        entry.rules.iter().filter(applies).copied().collect()
+    fn attempt_all(&mut self, patterns: &[usize]) {
+        for at in patterns {
+            self.attempt(*at);
+        }
+    }
+
+    fn attempt(&mut self, at: usize) {
+        if !self.done.insert(at, self.matcher.patterns.len()) {
+            return;
+        }
+        match self.matcher.patterns[at].pattern.is_match(self.text) {
+            Ok(false) => {}
+            Ok(true) => self.hit(at),
+            Err(Exceeded) => self.hits.exceeded.extend(relevant(self.matcher, at, self.internal)),
+        }
+    }
+
+    fn hit(&mut self, at: usize) {
+        for rule in relevant(self.matcher, at, self.internal) {
+            if self.hit.insert(rule, self.matcher.rules.len()) {
+                self.hits.matched.push(rule);
+            }
+        }
     }
 
     fn finish(self) -> Hits {
@@ -194,28 +200,28 @@ impl Search<'_> {
     }
 }
 
-/// A set of small numbers.
+/// The rules of a pattern that look at such responses.
+fn relevant(matcher: &Matcher, pattern: usize, internal: bool) -> impl Iterator<Item = usize> {
+    matcher.patterns[pattern].rules.iter().copied().filter(move |rule| !internal || matcher.rules[*rule].match_internal)
+}
+
+/// A set of numbers below a bound.
 #[derive(Default)]
 struct Seen(Vec<u64>);
 
 impl Seen {
     /// Whether it was not there yet.
-    fn insert(&mut self, number: u32) -> bool {
-        let (word, bit) = place(number);
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
+    fn insert(&mut self, number: usize, bound: usize) -> bool {
+        if self.0.is_empty() {
+            self.0.resize(bound.div_ceil(64), 0);
         }
+        let (word, bit) = (number / 64, 1 << (number % 64));
         let had = self.0[word] & bit != 0;
         self.0[word] |= bit;
         !had
     }
 
-    fn contains(&self, number: u32) -> bool {
-        let (word, bit) = place(number);
-        self.0.get(word).is_some_and(|bits| bits & bit != 0)
+    fn contains(&self, number: usize) -> bool {
+        self.0.get(number / 64).is_some_and(|word| word & (1 << (number % 64)) != 0)
     }
-}
-
-fn place(number: u32) -> (usize, u64) {
-    ((number / 64) as usize, 1 << (number % 64))
 }

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::file::{DomainBlock, File};
-use super::finding::code;
-use super::matcher::TooMany;
 use super::merged::{Merged, Provider};
 use super::provider::{Fit, Hosts};
-use super::{Finding, Findings, Level, LoadOptions, Mx, Origin, Scope, Shaping};
+use super::{Findings, Level, LoadOptions, Mx, Origin, Scope, Shaping};
 
 /// A block that rolls up but for whose domain no mail hosts are known.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,9 +24,11 @@ impl Shaping {
     ///
     /// `mx` says what is known about the mail hosts of the domains that [`File::rolled_domains`] listed.
     ///
+    /// What is doubtful is graded by `options` and found in [`Shaping::warnings`] and [`Shaping::errors`].
+    ///
     /// # Errors
-    /// When the rules of a scope are too many to be compiled together. What else may be wrong is graded by `options` and
-    /// found in [`Shaping::warnings`] and [`Shaping::errors`].
+    /// None so far: what a file gets wrong by itself is found by [`super::parse`]. Checks across files that cannot be graded
+    /// belong here.
     pub fn merge(files: &[Arc<File>], mx: &dyn Fn(&str) -> Mx, options: &LoadOptions) -> Result<Self, Findings> {
         let mut merge = Merge::new(mx, options);
         for file in files {
@@ -36,7 +36,7 @@ impl Shaping {
         }
         merge.check_aliases();
         merge.check_overlaps();
-        merge.seal()
+        Ok(merge.seal())
     }
 }
 
@@ -53,13 +53,14 @@ struct Merge<'a> {
     options: &'a LoadOptions,
     /// What has been merged so far.
     to: Shaping,
-    default_origin: Option<Origin>,
+    /// Whether some file has a `default` block.
+    default_seen: bool,
     rolled: Vec<Rolled>,
 }
 
 impl<'a> Merge<'a> {
     fn new(mx: &'a dyn Fn(&str) -> Mx, options: &'a LoadOptions) -> Self {
-        Self { mx, options, to: Shaping::default(), default_origin: None, rolled: Vec::new() }
+        Self { mx, options, to: Shaping::default(), default_seen: false, rolled: Vec::new() }
     }
 
     fn note(&mut self, level: Level, text: String) {
@@ -73,11 +74,12 @@ impl<'a> Merge<'a> {
     fn file(&mut self, file: &File) {
         self.to.warnings.extend(file.warnings.iter().map(ToString::to_string));
         if let Some(block) = &file.default {
-            match self.default_origin {
-                Some(_) => self.to.default.merge(block),
-                None => self.to.default = Merged::of(block),
+            if self.default_seen {
+                self.to.default.merge(block);
+            } else {
+                self.to.default = Merged::of(block);
             }
-            self.default_origin.get_or_insert_with(|| block.origin.clone());
+            self.default_seen = true;
         }
         for block in &file.providers {
             match self.to.providers.iter_mut().find(|have| have.name == block.name) {
@@ -110,17 +112,17 @@ impl<'a> Merge<'a> {
             Mx::Site { .. } | Mx::Null => {
                 let name = &domain.name;
                 let why = format!("domain {name} has a NULL MX and cannot be used with mx_rollup=true");
-                self.keep_for_domain(domain, self.options.null_mx, why, "null MX".to_owned());
+                self.keep_for_domain(domain, self.options.null_mx, &why, "null MX".to_owned());
             }
             Mx::Unresolved { why } => {
                 let text = format!("error resolving MX for {}: {why}", domain.name);
-                self.keep_for_domain(domain, self.options.dns_fail, text, why);
+                self.keep_for_domain(domain, self.options.dns_fail, &text, why);
             }
         }
     }
 
     /// The block acts for its own domain until its mail hosts are known (semantics S4), which is always worth a warning.
-    fn keep_for_domain(&mut self, domain: &DomainBlock, level: Level, text: String, why: String) {
+    fn keep_for_domain(&mut self, domain: &DomainBlock, level: Level, text: &str, why: String) {
         let (name, origin) = (&domain.name, &domain.block.origin);
         let text =
             format!("{origin}: {text}. Until it resolves, its block acts as with mx_rollup=false, for {name} alone.");
@@ -144,7 +146,9 @@ impl<'a> Merge<'a> {
                 format!("multiple domain blocks alias to the same site: {site}: {domains} ({places})")
             })
             .collect();
-        said.into_iter().for_each(|text| self.note(self.options.aliased_site, text));
+        for text in said {
+            self.note(self.options.aliased_site, text);
+        }
     }
 
     fn check_overlaps(&mut self) {
@@ -157,35 +161,22 @@ impl<'a> Merge<'a> {
                 said.push(format!("domain {domain} is also matched by provider(s): {} ({origin})", names.join(", ")));
             }
         }
-        said.into_iter().for_each(|text| self.note(self.options.provider_overlap, text));
+        for text in said {
+            self.note(self.options.provider_overlap, text);
+        }
     }
 
-    fn seal(mut self) -> Result<Shaping, Findings> {
-        self.compile().map_err(|(error, origin)| {
-            let message = match std::error::Error::source(&error) {
-                Some(source) => format!("{error}: {source}"),
-                None => error.to_string(),
-            };
-            let code = code::PATTERN_TOO_LARGE;
-            Findings(vec![Finding { code, level: Level::Error, origin, span: 0..0, message, help: None }])
-        })?;
-        Ok(self.to.indexed())
-    }
-
-    fn compile(&mut self) -> Result<(), (TooMany, Origin)> {
-        let nowhere = || Origin { file: "".into(), line: 0, column: 0 };
-        let default_origin = self.default_origin.clone().unwrap_or_else(nowhere);
-        self.to.default.seal(&Scope::Default).map_err(|error| (error, default_origin))?;
+    fn seal(mut self) -> Shaping {
+        self.to.default.seal(&Scope::Default);
         for provider in &mut self.to.providers {
-            let scope = Scope::Provider(provider.name.clone());
-            provider.merged.seal(&scope).map_err(|error| (error, provider.origin.clone()))?;
+            provider.merged.seal(&Scope::Provider(provider.name.clone()));
         }
         for (name, merged) in self.to.sites.iter_mut() {
-            merged.seal(&Scope::Site(name.clone())).map_err(|error| (error, nowhere()))?;
+            merged.seal(&Scope::Site(name.clone()));
         }
         for (name, merged) in self.to.domains.iter_mut() {
-            merged.seal(&Scope::Domain(name.clone())).map_err(|error| (error, nowhere()))?;
+            merged.seal(&Scope::Domain(name.clone()));
         }
-        Ok(())
+        self.to.indexed()
     }
 }

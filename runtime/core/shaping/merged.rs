@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::file::{Block, Draft, ProviderBlock, SourceBlock};
-use super::matcher::{Matcher, TooMany};
+use super::matcher::Matcher;
 use super::param::{Param, Params};
 use super::provider::Criteria;
 use super::{Rule, Scope, digest};
@@ -76,7 +76,7 @@ impl Merged {
     }
 
     /// Makes rules of what was written and compiles them. Identical ones become one, with the first origin (semantics S5).
-    pub(super) fn seal(&mut self, scope: &Scope) -> Result<(), TooMany> {
+    pub(super) fn seal(&mut self, scope: &Scope) {
         let drafts = std::mem::take(&mut self.drafts);
         let mut seen = std::collections::HashSet::new();
         let mut rules = Vec::with_capacity(drafts.len());
@@ -87,9 +87,8 @@ impl Merged {
             }
         }
         if !rules.is_empty() {
-            self.matcher = Some(Box::new(Matcher::new(rules)?));
+            self.matcher = Some(Box::new(Matcher::new(rules)));
         }
-        Ok(())
     }
 
     pub(super) fn rules(&self) -> &[Arc<Rule>] {
@@ -149,12 +148,11 @@ fn replace(older: &mut Option<Param>, newer: Option<&Param>) {
 impl Blocks {
     /// Lays a block over what there is of this name.
     pub(super) fn merge(&mut self, name: &Arc<str>, block: &Block) {
-        match self.index.get(name) {
-            Some(at) => self.list[*at].1.merge(block),
-            None => {
-                self.index.insert(name.clone(), self.list.len());
-                self.list.push((name.clone(), Merged::of(block)));
-            }
+        if let Some(at) = self.index.get(name) {
+            self.list[*at].1.merge(block);
+        } else {
+            self.index.insert(name.clone(), self.list.len());
+            self.list.push((name.clone(), Merged::of(block)));
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use regex_syntax::hir::HirKind;
+
 use super::finding::code;
 use super::literal::Need;
 
@@ -32,6 +34,8 @@ impl PartialEq for Pattern {
 
 #[derive(Clone, Debug)]
 enum Engine {
+    /// The pattern is the text that it matches.
+    Literal(Box<str>),
     /// Linear in the length of the text.
     Plain(regex::Regex),
     /// With look-around or back-references, on a bounded engine.
@@ -64,8 +68,8 @@ impl BadPattern {
         }
     }
 
-    pub(super) fn help(&self) -> Option<String> {
-        let help = match self {
+    pub(super) fn help(&self) -> &'static str {
+        match self {
             Self::Syntax { .. } => {
                 "the syntax is https://docs.rs/regex/#syntax, with look-around and back-references; in TOML a pattern is written \
                  most easily in `'''`, where a backslash stands for itself"
@@ -73,8 +77,7 @@ impl BadPattern {
             Self::TooLarge { .. } => {
                 "smaller repetition counts, or `(?-u)` before classes such as `\\w`, make it smaller"
             }
-        };
-        Some(help.to_owned())
+        }
     }
 }
 
@@ -82,7 +85,7 @@ impl Pattern {
     /// Compiles a pattern.
     pub(super) fn parse(text: &str) -> Result<Self, BadPattern> {
         let (engine, need) = match regex_syntax::parse(text) {
-            Ok(hir) => (Engine::Plain(plain(text)?), Need::of(&hir)),
+            Ok(hir) => (plain(text, &hir)?, Need::of(&hir)),
             Err(refused) => {
                 let (regex, need) = fancy(text, &refused)?;
                 (Engine::Fancy(Box::new(regex)), need)
@@ -91,25 +94,41 @@ impl Pattern {
         Ok(Self { text: text.into(), need, engine })
     }
 
+    /// The text that it matches, when it matches no other.
+    pub(super) fn literal(&self) -> Option<&str> {
+        if let Engine::Literal(literal) = &self.engine { Some(literal) } else { None }
+    }
+
+    /// Whether the linear engine takes it.
+    pub(super) fn is_plain(&self) -> bool {
+        !matches!(self.engine, Engine::Fancy(_))
+    }
+
     /// Whether it matches somewhere in the text.
     pub(super) fn is_match(&self, text: &str) -> Result<bool, Exceeded> {
         match &self.engine {
+            Engine::Literal(literal) => Ok(text.contains(&**literal)),
             Engine::Plain(regex) => Ok(regex.is_match(text)),
             Engine::Fancy(regex) => regex.is_match(text).map_err(|_| Exceeded),
         }
     }
 }
 
-fn plain(text: &str) -> Result<regex::Regex, BadPattern> {
-    regex::RegexBuilder::new(text).size_limit(SIZE_LIMIT_BYTES).dfa_size_limit(DFA_LIMIT_BYTES).build().map_err(
-        |error| {
-            let pattern = text.to_owned();
-            match error {
-                regex::Error::CompiledTooBig(_) => BadPattern::TooLarge { pattern },
-                error => BadPattern::Syntax { pattern, why: error.to_string(), position: None },
-            }
-        },
-    )
+/// Compiles a pattern for the linear engine.
+fn plain(text: &str, hir: &regex_syntax::hir::Hir) -> Result<Engine, BadPattern> {
+    if let HirKind::Literal(literal) = hir.kind()
+        && let Ok(literal) = std::str::from_utf8(&literal.0)
+    {
+        return Ok(Engine::Literal(literal.into()));
+    }
+    let built = regex::RegexBuilder::new(text).size_limit(SIZE_LIMIT_BYTES).dfa_size_limit(DFA_LIMIT_BYTES).build();
+    built.map(Engine::Plain).map_err(|error| {
+        let pattern = text.to_owned();
+        match error {
+            regex::Error::CompiledTooBig(_) => BadPattern::TooLarge { pattern },
+            error => BadPattern::Syntax { pattern, why: error.to_string(), position: None },
+        }
+    })
 }
 
 /// Compiles what the linear engine refused for the reason given.
@@ -189,8 +208,10 @@ mod tests {
         ] {
             assert_eq!(Pattern::parse(pattern).unwrap().is_match(text), Ok(expected), "{pattern} {text}");
         }
-        assert!(matches!(Pattern::parse("a").unwrap().engine, Engine::Plain(_)));
-        assert!(matches!(Pattern::parse("(?=a)").unwrap().engine, Engine::Fancy(_)));
+        let parsed = |pattern: &str| Pattern::parse(pattern).unwrap();
+        assert!(parsed("a+").is_plain() && parsed("a").is_plain() && !parsed("(?=a)").is_plain());
+        assert_eq!(parsed(r"421 4\.7\.0").literal(), Some("421 4.7.0"));
+        assert_eq!((parsed("421 .").literal(), parsed("(?i)ab").literal()), (None, None));
     }
 
     #[test]
@@ -214,7 +235,7 @@ mod tests {
         assert!(refused(r"\p{Nope}").contains("Unicode property not found, at character 1"));
         let bad = Pattern::parse("(").unwrap_err();
         assert_eq!(bad.code(), code::BAD_PATTERN);
-        assert!(bad.help().unwrap().contains("docs.rs/regex"));
+        assert!(bad.help().contains("docs.rs/regex"));
     }
 
     #[test]
@@ -226,7 +247,7 @@ mod tests {
                 format!("pattern `{pattern}` is too large: it compiles to more than 1048576 bytes")
             );
             assert_eq!(bad.code(), code::PATTERN_TOO_LARGE);
-            assert!(bad.help().unwrap().contains("smaller repetition counts"));
+            assert!(bad.help().contains("smaller repetition counts"));
         }
     }
 

@@ -1,6 +1,5 @@
 //! The text of a shaping file, and how it is to be read.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 /// How the text of a source is to be read.
@@ -17,12 +16,10 @@ pub enum Format {
 impl Format {
     /// By the suffix of a path or URL: `.toml`, `.json`, any other (interface D.2).
     pub fn of(name: &str) -> Self {
-        if name.ends_with(".toml") {
-            Self::Toml
-        } else if name.ends_with(".json") {
-            Self::Json
-        } else {
-            Self::Either
+        match name.rsplit_once('.') {
+            Some((_, "toml")) => Self::Toml,
+            Some((_, "json")) => Self::Json,
+            _ => Self::Either,
         }
     }
 }
@@ -66,9 +63,9 @@ impl<'t> Lines<'t> {
         (number(line), number(before + 1))
     }
 
-    /// The lines that follow the one that holds `span`, without their line breaks.
-    pub(super) fn after(&self, span: &Range<usize>) -> impl Iterator<Item = &'t str> + use<'_, 't> {
-        let next = self.starts.partition_point(|start| *start <= span.start);
+    /// The lines that follow the one that holds the byte at `offset`, without their line breaks.
+    pub(super) fn after(&self, offset: usize) -> impl Iterator<Item = &'t str> + use<'_, 't> {
+        let next = self.starts.partition_point(|start| *start <= offset);
         self.starts.iter().skip(next).map(|start| self.text.get(*start..).unwrap_or("").lines().next().unwrap_or(""))
     }
 }
@@ -101,8 +98,8 @@ mod tests {
     #[test]
     fn o4_the_lines_after_a_place() {
         let lines = Lines::of("a\nbb\r\ncc");
-        assert_eq!(lines.after(&(0..1)).collect::<Vec<_>>(), ["bb", "cc"]);
-        assert_eq!(lines.after(&(2..3)).collect::<Vec<_>>(), ["cc"]);
-        assert_eq!(lines.after(&(6..7)).count(), 0);
+        assert_eq!(lines.after(0).collect::<Vec<_>>(), ["bb", "cc"]);
+        assert_eq!(lines.after(2).collect::<Vec<_>>(), ["cc"]);
+        assert_eq!(lines.after(6).count(), 0);
     }
 }

@@ -14,12 +14,14 @@ use super::Kept;
 use crate::host::Host;
 
 /// How long a failure is remembered.
-const FAILURE_TTL: Duration = Duration::from_secs(60);
+const FAILURE_TTL: Duration = Duration::from_mins(1);
 /// How long others wait for a value, unless `populate_timeout` says otherwise.
-const POPULATE_TIMEOUT: Duration = Duration::from_secs(120);
+const POPULATE_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long others wait while there is an old value that they may have, unless `populate_timeout` says otherwise. Far
 /// below the time that an event may take.
 const STALE_PATIENCE: Duration = Duration::from_secs(5);
+/// For a ttl beyond what the clock can tell: a century.
+const AS_GOOD_AS_EVER: Duration = Duration::from_hours(876_600);
 /// How often expired values are looked for.
 const PRUNE: Duration = Duration::from_secs(30);
 /// How often a caller looks again after a population that came to nothing.
@@ -114,7 +116,7 @@ struct Flight {
 
 enum Look {
     Found(mlua::Result<Kept>),
-    Wait { done: watch::Receiver<()>, stale: Option<Kept> },
+    Wait { done: watch::Receiver<()>, old: Option<Kept> },
     Populate { id: u64, done: watch::Sender<()> },
 }
 
@@ -167,13 +169,13 @@ impl Cache {
                     drop(done);
                     return Ok(outcome);
                 }
-                Look::Wait { mut done, stale } => {
-                    let patience = match (&stale, self.params.populate_timeout) {
+                Look::Wait { mut done, old } => {
+                    let patience = match (&old, self.params.populate_timeout) {
                         (Some(_), None) => STALE_PATIENCE,
                         _ => self.timeout(),
                     };
                     if timeout_at(began + patience, done.changed()).await.is_err() {
-                        return stale.map(Ok).ok_or(TimedOut);
+                        return old.map(Ok).ok_or(TimedOut);
                     }
                 }
             }
@@ -214,9 +216,9 @@ impl Cache {
             && now < flight.deadline
             && (self.params.allow_stale_reads || self.is_of_epoch(flight.epoch, epoch))
         {
-            let stale = slot.entry.as_ref().filter(|_| self.params.allow_stale_reads);
-            let stale = stale.and_then(|entry| entry.outcome.clone().ok());
-            return Look::Wait { done: flight.done.clone(), stale };
+            let old = slot.entry.as_ref().filter(|_| self.params.allow_stale_reads);
+            let old = old.and_then(|entry| entry.outcome.clone().ok());
+            return Look::Wait { done: flight.done.clone(), old };
         }
         *flights += 1;
         let (done, receiver) = watch::channel(());
@@ -260,8 +262,7 @@ impl Cache {
             && slot.flight.as_ref().is_some_and(|flight| flight.id == id)
         {
             slot.flight = None;
-            // Beyond what the clock can tell: for ever, as good as.
-            let expires = now.checked_add(ttl).unwrap_or(now + Duration::from_secs(3_000_000_000));
+            let expires = now.checked_add(ttl).unwrap_or(now + AS_GOOD_AS_EVER);
             slot.entry = Some(Entry { outcome: outcome.clone(), expires, epoch });
         }
     }

@@ -33,7 +33,9 @@ pub enum Kept {
 
 /// Makes the userdata anew in any context.
 #[derive(Clone)]
-pub struct Handle(Arc<dyn Fn(&Lua) -> mlua::Result<Value> + Send + Sync>);
+pub struct Handle(Arc<Make>);
+
+type Make = dyn Fn(&Lua) -> mlua::Result<Value> + Send + Sync;
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,13 +147,11 @@ impl Kept {
         let keep = userdata
             .type_id()
             .and_then(|id| lua.app_data_ref::<Keepers>().and_then(|keepers| keepers.0.get(&id).copied()));
-        match keep {
-            Some(keep) => keep(userdata).map(Self::Handle),
-            None => {
-                let name = userdata.type_name().ok().map(|name| name.to_string_lossy());
-                Err(refused(&format!("a userdata `{}`", name.as_deref().unwrap_or("?"))))
-            }
+        if let Some(keep) = keep {
+            return keep(userdata).map(Self::Handle);
         }
+        let name = userdata.type_name().ok().map(|name| name.to_string_lossy());
+        Err(refused(&format!("a userdata `{}`", name.as_deref().unwrap_or("?"))))
     }
 
     /// Gives it to a context.

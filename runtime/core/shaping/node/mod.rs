@@ -3,6 +3,8 @@
 mod json;
 mod toml;
 
+pub(super) use toml::parse_toml;
+
 use std::ops::Range;
 
 use super::source::{Format, Source};
@@ -78,9 +80,9 @@ impl Node {
 /// Reads a source; the answer is the entries of its top-level table.
 pub(super) fn parse_source(source: &Source) -> Result<Vec<Entry>, Vec<Problem>> {
     match source.format {
-        Format::Toml => toml::parse_toml(&source.text),
+        Format::Toml => parse_toml(&source.text),
         Format::Json => json::parse_json(&source.text),
-        Format::Either => toml::parse_toml(&source.text)
+        Format::Either => parse_toml(&source.text)
             .or_else(|as_toml| json::parse_json(&source.text).map_err(|as_json| vec![both(as_toml, &as_json)])),
     }
 }

@@ -9,7 +9,7 @@ use crate::shaping::finding::code;
 /// More errors than this in one file tell a person nothing new.
 const SHOWN_ERRORS: usize = 20;
 
-pub(super) fn parse_toml(text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
+pub(in crate::shaping) fn parse_toml(text: &str) -> Result<Vec<Entry>, Vec<Problem>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let problem = |error: &::toml::de::Error| Problem {

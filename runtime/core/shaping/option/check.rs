@@ -198,7 +198,7 @@ mod tests {
         refuses(Kind::Duration, &[json!(true)], "expected a duration, such as `\"90m\"`");
         assert_eq!(duration(&json!(90)), Some(Ok(Duration::from_secs(90))));
         assert_eq!(duration(&json!(0.25)), Some(Ok(Duration::from_millis(250))));
-        assert_eq!(duration(&json!("1h 30m")), Some(Ok(Duration::from_secs(5_400))));
+        assert_eq!(duration(&json!("1h 30m")), Some(Ok(Duration::from_mins(90))));
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Reader<'_> {
                 Some(pattern)
             }
             Err(error) => {
-                self.error(error.code(), &node.span, format!("field `regex`: {error}"), error.help());
+                self.error(error.code(), &node.span, format!("field `regex`: {error}"), Some(error.help().to_owned()));
                 None
             }
         }

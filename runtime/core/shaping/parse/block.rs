@@ -7,7 +7,8 @@ use crate::shaping::file::{Block, DomainBlock, File, ProviderBlock, SourceBlock}
 use crate::shaping::finding::code;
 use crate::shaping::node::{Entry, Node, Value};
 use crate::shaping::option::{Kind, OptionSpec, option, options};
-use crate::shaping::param::Param;
+use crate::shaping::overlay;
+use crate::shaping::param::{Param, Params};
 use crate::shaping::provider::Criteria;
 use crate::shaping::suggest::{nearest, quoted};
 use crate::shaping::{Level, Origin};
@@ -16,9 +17,6 @@ use crate::shaping::{Level, Origin};
 const OPTION_LIST: &str =
     "the options are those of `kumo.make_egress_path`: https://docs.kumomta.com/reference/kumo/make_egress_path/";
 
-/// The comment that gives the site of a block in a generated overlay.
-const SITE_COMMENT: &str = "# site:";
-
 const MATCH_FIELDS: &[&str] = &["MXSuffix", "DomainSuffix", "HostName"];
 const DOMAIN_FIELDS: &[&str] = &["mx_rollup", "replace_base", "automation", "sources"];
 const PROVIDER_FIELDS: &[&str] =
@@ -26,15 +24,8 @@ const PROVIDER_FIELDS: &[&str] =
 const SELECTION_RATE: &str = "provider_source_selection_rate";
 
 impl Reader<'_> {
-    pub(super) fn file(&mut self, entries: &[Entry]) -> File {
-        let mut file = File {
-            name: self.name.clone(),
-            generated: self.generated,
-            default: None,
-            providers: Vec::new(),
-            domains: Vec::with_capacity(entries.len()),
-            warnings: Vec::new(),
-        };
+    /// Adds to `file` what the top level of it, or of a piece of it, says.
+    pub(super) fn entries(&mut self, file: &mut File, entries: &[Entry]) {
         for entry in entries {
             match entry.key.as_str() {
                 "default" => file.default = self.domain(entry).map(|domain| domain.block),
@@ -49,7 +40,6 @@ impl Reader<'_> {
                 }
             }
         }
-        file
     }
 
     /// A name without a dot is nearly always a section name that lacks its quotes.
@@ -81,14 +71,9 @@ impl Reader<'_> {
         Some(domain)
     }
 
-    /// The site that stands right under the header of a block of a generated overlay.
     fn site_comment(&self, entry: &Entry) -> Option<Arc<str>> {
-        if !self.generated {
-            return None;
-        }
-        let comments = self.lines.after(&entry.span).take_while(|line| line.starts_with('#'));
-        let site = comments.filter_map(|line| line.strip_prefix(SITE_COMMENT)).next()?.trim();
-        (!site.is_empty()).then(|| site.into())
+        let generated = self.generated.then(|| self.lines.after(self.at(&entry.span).start));
+        generated.and_then(overlay::site_comment).map(Arc::from)
     }
 
     fn provider(&mut self, entry: &Entry) -> Option<ProviderBlock> {
@@ -230,12 +215,12 @@ impl Reader<'_> {
 
 impl Block {
     fn at(origin: Origin) -> Self {
-        Self { origin, replace_base: false, params: Default::default(), sources: Vec::new(), automation: Vec::new() }
+        Self { origin, replace_base: false, params: Params::default(), sources: Vec::new(), automation: Vec::new() }
     }
 }
 
 impl SourceBlock {
     pub(in crate::shaping) fn named(name: Arc<str>) -> Self {
-        Self { name, params: Default::default(), selection_rate: None }
+        Self { name, params: Params::default(), selection_rate: None }
     }
 }

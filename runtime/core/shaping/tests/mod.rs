@@ -1,6 +1,8 @@
 //! Tests over whole files.
 
+mod equivalence;
 mod lookup;
+mod matching;
 mod merging;
 mod real;
 

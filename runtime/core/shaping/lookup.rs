@@ -70,7 +70,7 @@ impl Shaping {
         let mut look = |merged: &'s Merged, rolled: bool| {
             let Some(matcher) = &merged.matcher else { return };
             let Hits { matched, exceeded } = matcher.find(text, internal);
-            let rule = |at: u32| &matcher.rules()[at as usize];
+            let rule = |at: usize| &matcher.rules()[at];
             found.matched.extend(matched.into_iter().map(|at| Matched { rule: rule(at), rolled }));
             found.exceeded.extend(exceeded.into_iter().map(rule));
         };
@@ -100,8 +100,12 @@ impl Shaping {
         path.apply(&self.default);
         let fitting = Fitting::new(&domain, site, hosts);
         let fitting: Vec<_> = self.providers.iter().filter(|provider| fitting.fit(provider) != Fit::No).collect();
-        fitting.iter().for_each(|provider| path.apply_provider(provider, source));
-        fitting.iter().for_each(|provider| path.apply_provider_source(provider, source));
+        for provider in &fitting {
+            path.apply_provider(provider, source);
+        }
+        for provider in &fitting {
+            path.apply_provider_source(provider, source);
+        }
         let (by_site, by_domain) = (self.sites.get(site), self.domains.get(&domain));
         let blocks = [by_site, by_domain];
         blocks.into_iter().flatten().for_each(|merged| path.apply(merged));
