@@ -154,7 +154,7 @@ async fn take_up_state(host: &Host, wish: &StoreWish, handle: Handle) -> Result<
         let store = Store::open(folder)?;
         let metrics = Metrics::register(&host);
         metrics.unresolved.set(count(handle.current().unresolved().len()));
-        Engine::new(&host, store, sync, rules::source(handle), metrics)
+        Engine::new(&host, store, sync, handle, metrics)
     });
     match opening.await {
         Ok(opened) => Ok(opened?),
@@ -209,7 +209,7 @@ async fn reload(host: Host, policy: Policy, engine: Arc<Engine>, mut handle: Han
             }
             Reload::Changed => {
                 if let Ok(new) = loaded {
-                    engine.set_rules(rules::source(new.clone()));
+                    engine.set_rules(new.clone());
                     metrics.reloads.inc();
                     handle = new;
                 }
