@@ -43,7 +43,6 @@ fn main() -> anyhow::Result<()> {
         if !arguments.zones.is_empty() {
             Resolver::use_zones(&host, &arguments.zones)?;
         }
-        let policy = host.paths().resolve(&arguments.policy).into_owned();
-        run::until_signalled(Daemon::start(&host, &policy), Daemon::stop).await
+        run::until_signalled(Daemon::start(&host, &arguments.policy), Daemon::stop).await
     })
 }

@@ -173,13 +173,12 @@ impl Host {
     /// configuration (interface F.1).
     pub fn announce(&self, text: &str) {
         let announcer = self.slot(Announce::default).0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match announcer {
-            Some(announcer) => announcer(text),
-            None => {
-                let line = format!("{} INFO {text}\n", self.clock().now());
-                // With stderr closed there is nobody to tell.
-                let _ = io::stderr().write_all(line.as_bytes());
-            }
+        if let Some(announcer) = announcer {
+            announcer(text);
+        } else {
+            let line = format!("{} INFO {text}\n", self.clock().now());
+            // With stderr closed there is nobody to tell.
+            let _ = io::stderr().write_all(line.as_bytes());
         }
     }
 

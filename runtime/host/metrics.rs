@@ -48,7 +48,7 @@ fn parse_text(text: &str) -> serde_json::Value {
         if let Some(comment) = line.strip_prefix("# ") {
             let mut words = comment.splitn(3, ' ');
             if let (Some(what @ ("HELP" | "TYPE")), Some(name), rest) = (words.next(), words.next(), words.next()) {
-                family = name.to_owned();
+                name.clone_into(&mut family);
                 let entry = all.entry(name).or_insert_with(|| serde_json::json!({"samples": []}));
                 entry[what.to_ascii_lowercase()] = rest.unwrap_or_default().into();
             }

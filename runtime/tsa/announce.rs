@@ -1,6 +1,7 @@
 //! Saying what was decided: log lines, counters, and whoever watches (semantics A9).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::metrics::Metrics;
 /// Who watches and does not keep up misses the oldest.
 const WATCHED_AT_MOST: usize = 4096;
 /// What would be said for each record is said once in this time for each rule.
-const SELDOM: Duration = Duration::from_secs(60);
+const SELDOM: Duration = Duration::from_mins(1);
 
 /// Says what was decided.
 pub(super) struct Announcements {
@@ -85,40 +86,46 @@ impl Announcements {
     }
 }
 
+/// Logs the beginning of an effect and each change of a value; that an effect lasts longer by one more match is for those
+/// who look closely.
 fn log(started: &Started) {
-    let Started { what, effect, until, value, .. } = started;
-    let what = match what {
-        What::Started => "",
-        What::Prolonged => " (prolonged)",
-        What::Revived => " (after it was cancelled)",
-    };
-    let action = describe(&effect.action);
-    let (rule, cause) = (&effect.rule, &effect.cause);
-    let loosens = value.as_ref().is_some_and(|value| value.loosens);
-    let change = match value {
-        None => String::new(),
-        Some(value) => {
-            let before = value.before.as_ref().map_or_else(|| "unset".to_owned(), ToString::to_string);
-            let loosens = if value.loosens { ", which loosens it" } else { "" };
-            format!(", from {before} to {}{loosens}", value.after)
-        }
-    };
-    let line = format!(
-        "{action} on `{}` until {until}{what}{change}; rule `{}` at {}, response: {}",
-        effect.path, rule.pattern, rule.origin, cause.response
-    );
+    let loosens = started.value.as_ref().is_some_and(|value| value.loosens);
+    let quiet = started.what == What::Prolonged && started.value.is_none();
+    // The line is not put together for nobody.
     if loosens {
-        tracing::warn!(loosens, "{line}");
+        tracing::warn!(loosens, "{}", Line(started));
+    } else if quiet {
+        tracing::debug!(loosens, "{}", Line(started));
     } else {
-        tracing::info!(loosens, "{line}");
+        tracing::info!(loosens, "{}", Line(started));
     }
 }
 
-/// The action as shaping files name it, with the option and value that it sets.
-fn describe(action: &Action) -> String {
-    match action {
-        Action::SetConfig(setting) => format!("SetConfig {}={}", setting.name, setting.value),
-        Action::SetDomainConfig(setting) => format!("SetDomainConfig {}={}", setting.name, setting.value),
-        other => format!("{other:?}"),
+/// An effect in a line.
+struct Line<'s>(&'s Started);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Started { what, effect, until, value, .. } = self.0;
+        match &effect.action {
+            Action::SetConfig(setting) => write!(f, "SetConfig {}={}", setting.name, setting.value)?,
+            Action::SetDomainConfig(setting) => write!(f, "SetDomainConfig {}={}", setting.name, setting.value)?,
+            other => write!(f, "{other:?}")?,
+        }
+        write!(f, " on `{}` until {until}", effect.path)?;
+        match what {
+            What::Started => {}
+            What::Prolonged => f.write_str(" (prolonged)")?,
+            What::Revived => f.write_str(" (after it was cancelled)")?,
+        }
+        if let Some(value) = value {
+            match &value.before {
+                Some(before) => write!(f, ", from {before} to {}", value.after)?,
+                None => write!(f, ", which was not set, to {}", value.after)?,
+            }
+            f.write_str(if value.loosens { ", which loosens it" } else { "" })?;
+        }
+        let (rule, response) = (&effect.rule, &effect.cause.response);
+        write!(f, "; rule `{}` at {}, response: {response}", rule.pattern, rule.origin)
     }
 }

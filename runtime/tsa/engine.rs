@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::extract::ws::Utf8Bytes;
-use kumo_tsa_core::decide::{Change, Decision, EffectId, Rulebook, Slot, Started, State, Touched, decide};
+use kumo_tsa_core::decide::{Change, Decision, EffectId, Slot, Started, State, Touched, decide};
+use kumo_tsa_core::shaping::Shaping;
 use kumo_tsa_core::wire::{Record, Time};
 use tokio::sync::{Notify, broadcast};
 use tokio::time::Instant;
@@ -19,15 +20,10 @@ use super::mirror::{Mirror, Overlay};
 use super::told::Told;
 use crate::host::store::{self, Batch, Store};
 use crate::host::{Clock, Host};
+use crate::shaping::Handle;
 
 /// A wall clock that differs from an even clock by more than this between two looks has jumped (semantics C2).
 const JUMP_MICROS: u64 = 1_000_000;
-
-/// Rules that a record can be decided on.
-pub(super) type Rules = Arc<dyn Rulebook + Send + Sync>;
-
-/// Where the engine gets the rules from for each piece of work, so that all of it sees the same.
-pub(super) type RuleSource = Box<dyn Fn() -> Rules + Send + Sync>;
 
 /// Nothing can be stored at the moment; nothing has changed.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +64,7 @@ pub(super) struct Engine {
     store: Store,
     /// Whether records are acknowledged only when they are on disk.
     sync: bool,
-    rules: ArcSwap<RuleSource>,
+    rules: ArcSwap<Handle>,
     held: Mutex<Held>,
     mirror: Mirror,
     told: Told,
@@ -97,9 +93,14 @@ impl Engine {
         host: &Host,
         store: Store,
         sync: bool,
-        rules: RuleSource,
+        rules: Handle,
         metrics: Metrics,
     ) -> Result<Self, LoadError> {
+        if store.rows()?.next().is_none() {
+            let mut header = Batch::default();
+            State::write_header(&mut header);
+            store.append(header)?;
+        }
         let state = load(&store)?;
         let clock = host.clock().clone();
         let looked = Look { wall: clock.now(), even: clock.instant() };
@@ -130,7 +131,7 @@ impl Engine {
     pub(super) async fn publish(&self, records: &[Record<'_>]) -> Result<(), Unavailable> {
         let number = {
             let rules = self.rules();
-            let matched: Vec<_> = records.iter().filter_map(|record| self.matched(&*rules, record)).collect();
+            let matched: Vec<_> = records.iter().filter_map(|record| self.matched(&rules, record)).collect();
             if matched.is_empty() {
                 return Ok(());
             }
@@ -151,7 +152,7 @@ impl Engine {
     }
 
     /// Looks up the record's rules, without holding anything up. Most records match none and are done with.
-    fn matched<'r>(&self, rules: &'r (dyn Rulebook + Send + Sync), record: &'r Record<'r>) -> Option<Matched<'r, 'r>> {
+    fn matched<'r>(&self, rules: &'r Shaping, record: &'r Record<'r>) -> Option<Matched<'r>> {
         let matched = Matched::find(rules, record);
         for rule in matched.exceeded() {
             self.announcements.bound_hit(rule);
@@ -169,7 +170,7 @@ impl Engine {
     }
 
     /// Decides on records that match and stores what they change. Tells the number of the store's batch, if there is one.
-    fn take_in(&self, matched: &[Matched<'_, '_>]) -> Result<Option<u64>, store::Error> {
+    fn take_in(&self, matched: &[Matched<'_>]) -> Result<Option<u64>, store::Error> {
         let mut decisions = Vec::with_capacity(matched.len());
         let number = {
             let mut held = self.lock();
@@ -331,13 +332,13 @@ impl Engine {
     }
 
     /// Puts other rules in force. What is being decided goes on with the old ones.
-    pub(super) fn set_rules(&self, rules: RuleSource) {
+    pub(super) fn set_rules(&self, rules: Handle) {
         self.rules.store(Arc::new(rules));
     }
 
     /// The rules in force.
-    pub(super) fn rules(&self) -> Rules {
-        (self.rules.load())()
+    pub(super) fn rules(&self) -> Arc<Shaping> {
+        self.rules.load().current()
     }
 
     /// What is counted.

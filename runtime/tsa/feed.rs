@@ -109,6 +109,7 @@ impl<K: Clone + Eq + Hash> Feed<K> {
     }
 
     /// How many keys hold.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         let inner = self.lock();
         inner.entries.len() - inner.ended.len()

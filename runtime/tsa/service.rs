@@ -16,7 +16,7 @@ use super::metrics::Metrics;
 use super::rules::{self, Reload};
 use crate::host::Host;
 use crate::host::http::{Access, Bound, serve};
-use crate::host::store::{self, Store};
+use crate::host::store::Store;
 use crate::modules;
 use crate::policy::{self, Install, Policy};
 use crate::shaping::{self, Handle};
@@ -24,19 +24,16 @@ use crate::shaping::{self, Handle};
 /// How often the policy is asked for the rules (interface B.6).
 const RELOAD: Duration = Duration::from_secs(30);
 
+/// How long subscribers may take to hear that the daemon stops.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// A daemon that could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The policy cannot be run, or one of its handlers failed.
     #[error(transparent)]
     Policy(#[from] policy::Error),
-    /// The rules are not good.
-    #[error("the shaping files of the policy are not good: {0}")]
-    Rules(String),
-    /// The store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// What is stored cannot be taken up.
+    /// The store cannot be opened, or what it holds cannot be taken up.
     #[error(transparent)]
     State(#[from] LoadError),
 }
@@ -51,6 +48,8 @@ pub struct Daemon {
     listeners: JoinSet<()>,
     /// What goes on beside it.
     background: JoinSet<()>,
+    /// Closes when all requests and subscriptions have ended.
+    ended: mpsc::Receiver<()>,
 }
 
 impl Daemon {
@@ -66,9 +65,9 @@ impl Daemon {
         policy.call(&TSA_INIT, ()).await?;
         let wishes = host.slot(Wishes::default);
         let engine = Arc::new(take_up_state(host, &wishes.store(), handle.clone()).await?);
-        let metrics = engine.metrics().clone();
         let access = Arc::new(Access::new(PolicyCredentials(policy.clone())));
-        let app = App { host: host.clone(), engine: engine.clone(), access, metrics: metrics.clone() };
+        let (open, ended) = mpsc::channel(1);
+        let app = App { host: host.clone(), engine: engine.clone(), access, metrics: engine.metrics().clone(), open };
 
         let mut background = JoinSet::new();
         background.spawn(follow_log_filter(host.clone()));
@@ -92,7 +91,7 @@ impl Daemon {
             listeners.spawn(serve_later(bound, host.clone(), app, addresses.clone()));
         }
         host.announce("initialization complete");
-        Ok(Self { host: host.clone(), engine, addresses, listeners, background })
+        Ok(Self { host: host.clone(), engine, addresses, listeners, background, ended })
     }
 
     /// The addresses that it listens on, in the order in which the policy started them.
@@ -116,11 +115,12 @@ impl Daemon {
     pub async fn stop(mut self) {
         self.host.shutdown().request();
         while self.listeners.join_next().await.is_some() {}
+        // Subscribers are told before they are left.
+        let _ = tokio::time::timeout(FAREWELL, self.ended.recv()).await;
         self.background.shutdown().await;
         let engine = self.engine.clone();
-        match tokio::task::spawn_blocking(move || engine.sync()).await {
-            Ok(Err(error)) => tracing::error!("{:#}", anyhow::Error::from(error)),
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || engine.sync()).await {
+            tracing::error!("{:#}", anyhow::Error::from(error));
         }
     }
 }
@@ -150,14 +150,14 @@ async fn take_up_state(host: &Host, wish: &StoreWish, handle: Handle) -> Result<
         tracing::info!("left as they are, the state is kept in `{}`: {}", folder.display(), old.join(" and "));
     }
     let (host, sync) = (host.clone(), wish.sync);
-    let opening = tokio::task::spawn_blocking(move || -> Result<Engine, Error> {
+    let opening = tokio::task::spawn_blocking(move || -> Result<Engine, LoadError> {
         let store = Store::open(folder)?;
         let metrics = Metrics::register(&host);
         metrics.unresolved.set(count(handle.current().unresolved().len()));
-        Ok(Engine::new(&host, store, sync, rules::source(handle), metrics)?)
+        Engine::new(&host, store, sync, handle, metrics)
     });
     match opening.await {
-        Ok(opened) => opened,
+        Ok(opened) => Ok(opened?),
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }
@@ -209,7 +209,7 @@ async fn reload(host: Host, policy: Policy, engine: Arc<Engine>, mut handle: Han
             }
             Reload::Changed => {
                 if let Ok(new) = loaded {
-                    engine.set_rules(rules::source(new.clone()));
+                    engine.set_rules(new.clone());
                     metrics.reloads.inc();
                     handle = new;
                 }

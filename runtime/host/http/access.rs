@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::{Answer, Peer, plain};
 
 /// How long the answer to a set of credentials is remembered.
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_mins(1);
 /// How many answers are remembered at most.
 const REMEMBERED_AT_MOST: usize = 4096;
 
@@ -118,16 +118,15 @@ impl Access {
     async fn identify(&self, value: &HeaderValue) -> Result<String, Answer> {
         let offered = parse_authorization(value).map_err(|why| plain(StatusCode::BAD_REQUEST, why))?;
         let key: [u8; 32] = Sha256::digest(value.as_bytes()).into();
-        let good = match self.recall(&key) {
-            Some(good) => good,
-            None => {
-                let good = self.credentials.check(&offered).await.map_err(|why| {
-                    tracing::error!("cannot check the credentials of a request: {why}");
-                    plain(StatusCode::INTERNAL_SERVER_ERROR, "try again later")
-                })?;
-                self.remember(key, good);
-                good
-            }
+        let good = if let Some(good) = self.recall(&key) {
+            good
+        } else {
+            let good = self.credentials.check(&offered).await.map_err(|why| {
+                tracing::error!("cannot check the credentials of a request: {why}");
+                plain(StatusCode::INTERNAL_SERVER_ERROR, "try again later")
+            })?;
+            self.remember(key, good);
+            good
         };
         match (good, offered) {
             (true, Offered::Basic { user, .. }) => Ok(user),

@@ -14,7 +14,7 @@ use super::{Answer, plain};
 pub const JSON: &str = "application/json";
 
 /// A body that stops coming for this long is given up.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_mins(1);
 /// What is read and dropped of a body that is too large, so that the sender gets to read the answer.
 const DROPPED_BYTES: usize = 64 * 1024 * 1024;
 /// A zstd frame may ask for a window of this many bytes (8 MiB), as the format's specification recommends (RFC 8878).
@@ -135,6 +135,7 @@ fn zstd(raw: &[u8], out: &mut Vec<u8>, most: u64) -> std::io::Result<()> {
     decoder.take(most).read_to_end(out).map(drop)
 }
 
+#[expect(clippy::result_large_err, reason = "an answer is made at most once for a request")]
 fn decompress(decode: Decode, raw: &[u8], limit: usize, encoding: &str) -> Result<Bytes, Answer> {
     let mut out = Vec::new();
     if let Err(cause) = decode(raw, &mut out, limit as u64 + 1) {

@@ -112,9 +112,10 @@ impl Bound {
                 Err(_) => return Err(BindError::Address { address: address() }),
             },
         };
-        let tls = match parameters.use_tls {
-            true => Some(tls::acceptor(parameters).map_err(|why| BindError::Tls { address: address(), why })?),
-            false => None,
+        let tls = if parameters.use_tls {
+            Some(tls::acceptor(parameters).map_err(|why| BindError::Tls { address: address(), why })?)
+        } else {
+            None
         };
         let bound = TcpListener::bind(addresses.as_slice())
             .and_then(|socket| socket.set_nonblocking(true).and(Ok(socket)))

@@ -20,7 +20,7 @@ use crate::host::Host;
 
 /// A connection that sends no request for this long is closed. Longer than clients keep idle connections, commonly 90 s,
 /// so that it is the client that closes, and no request meets a closing connection.
-const IDLE: Duration = Duration::from_secs(120);
+const IDLE: Duration = Duration::from_mins(2);
 /// A TLS handshake takes no longer.
 const HANDSHAKE: Duration = Duration::from_secs(20);
 /// How long what is in hand may take at shutdown.
@@ -28,7 +28,7 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// After a failed accept, such as for want of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// Silent peers are asked whether they are there by TCP: subscribers of the existing endpoints must not be pinged.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// Where a request came in and who sent it.
 #[derive(Clone, Debug)]

@@ -223,9 +223,8 @@ impl Store {
 
     async fn in_background(&self, work: fn(&Self) -> Result<(), Error>) {
         let store = self.clone();
-        match tokio::task::spawn_blocking(move || work(&store)).await {
-            Ok(Err(error)) => tracing::error!("{:#}", anyhow::Error::from(error)),
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || work(&store)).await {
+            tracing::error!("{:#}", anyhow::Error::from(error));
         }
     }
 

@@ -15,6 +15,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use axum::routing::{MethodRouter, delete, get, post};
 use hyper::body::Incoming;
+use tokio::sync::mpsc;
 use tower::ServiceExt;
 
 use super::engine::Engine;
@@ -29,6 +30,8 @@ pub(super) struct App {
     pub(super) engine: Arc<Engine>,
     pub(super) access: Arc<Access>,
     pub(super) metrics: Metrics,
+    /// Dropped with the last request or subscription.
+    pub(super) open: mpsc::Sender<()>,
 }
 
 /// Answers all requests of a daemon.
@@ -95,16 +98,16 @@ async fn cancel(State(app): State<App>, Path(id): Path<String>) -> Answer {
 
 async fn subscribe_event(State(app): State<App>, upgrade: WebSocketUpgrade) -> Answer {
     let gauge = app.metrics.subscribers("subscribe_event_v1");
-    subscribe::subscribe(upgrade, app.host.clone(), app.engine.holds(), channel::Events, gauge)
+    subscribe::subscribe(upgrade, &app, app.engine.holds(), channel::Events, gauge)
 }
 
 async fn subscribe_suspension(State(app): State<App>, upgrade: WebSocketUpgrade) -> Answer {
     let gauge = app.metrics.subscribers("subscribe_suspension_v1");
-    subscribe::subscribe(upgrade, app.host.clone(), app.engine.holds(), channel::Suspensions, gauge)
+    subscribe::subscribe(upgrade, &app, app.engine.holds(), channel::Suspensions, gauge)
 }
 
 async fn subscribe_state(State(app): State<App>, upgrade: WebSocketUpgrade) -> Answer {
     let gauge = app.metrics.subscribers("subscribe_state_v1");
     let view = channel::Everything { begin: app.engine.begin() };
-    subscribe::subscribe(upgrade, app.host.clone(), app.engine.effects(), view, gauge)
+    subscribe::subscribe(upgrade, &app, app.engine.effects(), view, gauge)
 }

@@ -10,6 +10,7 @@ use futures_util::{SinkExt, StreamExt};
 use kumo_tsa_core::wire::Time;
 use prometheus_client::metrics::gauge::Gauge;
 
+use super::App;
 use crate::host::Host;
 use crate::host::http::Answer;
 use crate::tsa::feed::{Feed, Snapshot};
@@ -34,23 +35,19 @@ pub(super) trait View<K>: Clone + Send + Sync + 'static {
 }
 
 /// Turns a request into a subscription.
-pub(super) fn subscribe<K, V>(
-    upgrade: WebSocketUpgrade,
-    host: Host,
-    feed: Arc<Feed<K>>,
-    view: V,
-    gauge: Gauge,
-) -> Answer
+pub(super) fn subscribe<K, V>(upgrade: WebSocketUpgrade, app: &App, feed: Arc<Feed<K>>, view: V, gauge: Gauge) -> Answer
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: View<K>,
 {
     // A subscriber is sent all that holds, at a moment after its handshake, and then all that changes after that moment:
     // there is no gap into which a change could fall (P3).
+    let (host, open) = (app.host.clone(), app.open.clone());
     upgrade.max_message_size(INCOMING_BYTES).max_frame_size(INCOMING_BYTES).on_upgrade(move |socket| async move {
         gauge.inc();
         serve(socket, &host, &feed, &view).await;
         gauge.dec();
+        drop(open);
     })
 }
 
