@@ -109,17 +109,19 @@ impl Model {
                 Action::Suspend if !path.is_empty() => {
                     targets.push(("Suspend".into(), path.clone(), String::new(), String::new(), String::new(), false));
                 }
-                Action::SuspendTenant if !tenant.is_empty() => targets.push(queues("SuspendTenant", tenant, "")),
                 Action::SuspendCampaign if !tenant.is_empty() && !campaign.is_empty() => {
                     targets.push(queues("SuspendCampaign", tenant, campaign));
                 }
-                Action::SuspendCampaign if !tenant.is_empty() => targets.push(queues("SuspendTenant", tenant, "")),
+                Action::SuspendTenant | Action::SuspendCampaign if !tenant.is_empty() => {
+                    targets.push(queues("SuspendTenant", tenant, ""));
+                }
                 Action::Bounce => targets.push(queues("Bounce", "", "")),
-                Action::BounceTenant if !tenant.is_empty() => targets.push(queues("BounceTenant", tenant, "")),
                 Action::BounceCampaign if !tenant.is_empty() && !campaign.is_empty() => {
                     targets.push(queues("BounceCampaign", tenant, campaign));
                 }
-                Action::BounceCampaign if !tenant.is_empty() => targets.push(queues("BounceTenant", tenant, "")),
+                Action::BounceTenant | Action::BounceCampaign if !tenant.is_empty() => {
+                    targets.push(queues("BounceTenant", tenant, ""));
+                }
                 Action::SetConfig(setting) | Action::SetDomainConfig(setting) if !path.is_empty() => {
                     let whole = matches!(action, Action::SetConfig(_));
                     let name = format!(

@@ -6,7 +6,7 @@ fn change(rule: u8, path: &str, add: Option<i64>, remove: &[i64]) -> WindowChang
     WindowChange {
         rule: RuleId([rule; 32]),
         path: path.into(),
-        retain: Duration::from_secs(120),
+        retain: Duration::from_mins(2),
         add: add.map(pair),
         remove: remove.iter().copied().map(pair).collect(),
     }

@@ -1,8 +1,10 @@
 use serde_json::json;
 
+use super::deed::cut;
 use super::*;
 use crate::decide::fixture::*;
-use crate::shaping::RuleId;
+use crate::decide::window::Window;
+use crate::shaping::{Action, RuleId};
 
 fn counted(name: u8, count: u64, period: u64, actions: &[Action]) -> Rule {
     Rule { trigger: threshold(count, period), ..rule(name, actions) }
@@ -10,7 +12,7 @@ fn counted(name: u8, count: u64, period: u64, actions: &[Action]) -> Rule {
 
 /// Name of the action, and what became of it.
 fn summary(decision: &Decision) -> Vec<(&'static str, What)> {
-    decision.effects.iter().map(|one| (super::super::effect::action_name(&one.effect.action), one.what)).collect()
+    decision.effects.iter().map(|one| (crate::decide::effect::action_name(&one.effect.action), one.what)).collect()
 }
 
 #[test]
@@ -180,10 +182,10 @@ fn t2_where_keys_lie_below_the_path_64_late_ones_are_known_again() {
                 world.state.apply(change);
             });
         }
-        assert_eq!(world.state.counts.window(&RuleId([1; 32]), PATH).map(Window::len), Some(held));
-        let early = decide(&world.state, &world.book, &sent(80 - held as i64, "late").record(), at(100));
+        assert_eq!(world.state.counts.window(&RuleId([1; 32]), PATH).map(Window::len), usize::try_from(held).ok());
+        let early = decide(&world.state, &world.book, &sent(80 - held, "late").record(), at(100));
         assert_eq!(early.changes, [], "it may have been here before");
-        let late = sent(81 - held as i64, "late").with("nodeid", "n2");
+        let late = sent(81 - held, "late").with("nodeid", "n2");
         let late = decide(&world.state, &world.book, &late.record(), at(100));
         assert_eq!(late.effects.len(), usize::from(actions[0] == Action::SuspendTenant));
     }
@@ -206,7 +208,7 @@ fn r1_the_same_record_again_changes_nothing_also_when_newer_ones_came() {
 fn r2_each_recipient_domain_is_looked_up_and_a_rule_counts_once() {
     let set_rate = set("max_message_rate", "1/s");
     let book = Book::one(counted(1, 2, 60, &[Action::Suspend, set_rate.clone()]))
-        .with("b.example", rule(2, &[set_rate.clone()]), true)
+        .with("b.example", rule(2, std::slice::from_ref(&set_rate)), true)
         .with("c.example", rule(3, &[set_rate]), false);
     let mut world = World::new(book);
     let to = json!(["u@a.example", "v@A.Example", "w@b.example", "Postmaster"]);
@@ -255,8 +257,8 @@ fn r5_what_the_mail_host_made_up_is_told_to_the_rules() {
 
 #[test]
 fn s6_a_pattern_that_gave_up_is_said_once() {
-    let mut book = Book::default();
-    book.exceeded = vec![Arc::new(rule(1, &[])), Arc::new(rule(2, &[]))];
+    let exceeded = vec![Arc::new(rule(1, &[])), Arc::new(rule(2, &[]))];
+    let book = Book { exceeded, ..Book::default() };
     let decision =
         World::new(book).send(&Sent::new("m1", 1000).with("recipient", json!(["a@x.example", "b@y.example"])), 1000);
     assert_eq!(decision.exceeded.iter().map(|rule| rule.id.0[0]).collect::<Vec<_>>(), [1, 2]);
@@ -269,7 +271,7 @@ fn by_queue(actions: &[Action], queue: &str) -> (Vec<[String; 4]>, Vec<Why>) {
     let text = |t: &Option<Arc<str>>| t.as_deref().unwrap_or("-").to_owned();
     let effects = decision.effects.iter().map(|one| {
         let effect = &one.effect;
-        let name = super::super::effect::action_name(&effect.action).to_owned();
+        let name = crate::decide::effect::action_name(&effect.action).to_owned();
         [name, effect.domain.to_string(), text(&effect.tenant), text(&effect.campaign)]
     });
     (effects.collect(), decision.skipped.iter().map(|one| one.why).collect())

@@ -58,7 +58,7 @@ struct Plan<'s> {
     state: &'s State,
     now: Time,
     site_options: Vec<SiteOption<'s>>,
-    /// The site options of each site; asked for where a domain has overrides of both kinds.
+    /// The site options of each site; empty where no domain has overrides of its own.
     by_site: HashMap<&'s str, Vec<usize>>,
     overlay: Overlay<'s>,
 }
@@ -69,6 +69,11 @@ impl<'s> Overlay<'s> {
         let mut plan = Plan { state, now, site_options: Vec::new(), by_site: HashMap::new(), overlay };
         let mut domains: Vec<(&'s str, Vec<Triggered<'s>>)> = plan.domains().into_iter().collect();
         domains.sort_by_key(|(domain, _)| *domain);
+        if domains.iter().any(|(_, triggered)| triggered.iter().any(|one| !one.effect.rolled)) {
+            for (option, number) in plan.site_options.iter().zip(0..) {
+                plan.by_site.entry(option.site).or_default().push(number);
+            }
+        }
         for (domain, triggered) in &domains {
             plan.add_domain(domain, triggered);
         }
@@ -82,23 +87,20 @@ impl<'s> Plan<'s> {
     /// What is overridden, by domain; notes what is for whole sites on the way.
     fn domains(&mut self) -> HashMap<&'s str, Vec<Triggered<'s>>> {
         let mut domains: HashMap<&'s str, Vec<Triggered<'s>>> = HashMap::new();
-        let mut numbers: HashMap<(&'s str, &'s str, &'s str), usize> = HashMap::new();
+        // By the effect that holds, which tells the site, the source and the option.
+        let mut numbers: HashMap<EffectId, usize> = HashMap::new();
         for (id, effect) in self.state.effects.iter().filter(|(_, effect)| effect.live(self.now)) {
             let Some(setting) = effect.setting() else { continue };
-            let mut site_option = None;
-            if effect.rolled {
-                let key = (&*effect.site, &*effect.source, &*setting.name);
-                site_option = numbers.get(&key).copied().or_else(|| {
-                    let slot = Slot::of(effect);
-                    let (_, holder) = self.state.holder(&slot, self.now)?;
-                    let holds = written(&effect.source, &setting.name, holder)?;
-                    let number = self.site_options.len();
-                    self.site_options.push(SiteOption { site: &effect.site, holds, written: false });
-                    self.by_site.entry(&effect.site).or_default().push(number);
-                    numbers.insert(key, number);
-                    Some(number)
-                });
-            }
+            let holder = if effect.rolled { self.state.holder(&Slot::of(effect), self.now) } else { None };
+            let site_option = holder.and_then(|(holder, effect)| {
+                if let Some(number) = numbers.get(&holder) {
+                    return Some(*number);
+                }
+                let holds = written(&effect.source, &setting.name, effect)?;
+                self.site_options.push(SiteOption { site: &effect.site, holds, written: false });
+                numbers.insert(holder, self.site_options.len() - 1);
+                Some(self.site_options.len() - 1)
+            });
             domains.entry(&effect.domain).or_default().push(Triggered { id: *id, effect, site_option });
         }
         domains

@@ -5,32 +5,32 @@ use crate::decide::fixture::{at, rule, set};
 use crate::decide::{Cause, RuleFacts};
 use crate::shaping::Action;
 
-fn compare(option: &str, a: Value, b: Value) -> Ordering {
-    Strictness::of(option, &a).compare(&Strictness::of(option, &b))
+fn compare(option: &str, a: &Value, b: &Value) -> Ordering {
+    Strictness::of(option, a).compare(&Strictness::of(option, b))
 }
 
 #[test]
 fn a8_rates_and_limits_are_weighed_and_nothing_else() {
     for option in ["max_message_rate", "max_connection_rate", "source_selection_rate"] {
-        assert_eq!(compare(option, json!("1/s"), json!("100/min")), Ordering::Less);
-        assert_eq!(compare(option, json!("60/min,max_burst=1"), json!("1/s")), Ordering::Equal);
-        assert_eq!(compare(option, json!("60/min"), json!("1/s")), Ordering::Greater);
+        assert_eq!(compare(option, &json!("1/s"), &json!("100/min")), Ordering::Less);
+        assert_eq!(compare(option, &json!("60/min,max_burst=1"), &json!("1/s")), Ordering::Equal);
+        assert_eq!(compare(option, &json!("60/min"), &json!("1/s")), Ordering::Greater);
     }
     for option in ["connection_limit", "max_deliveries_per_connection"] {
-        assert_eq!(compare(option, json!(9), json!(10)), Ordering::Less);
-        assert_eq!(compare(option, json!("local:9"), json!(9)), Ordering::Equal);
-        assert_eq!(compare(option, json!("local:11"), json!(9)), Ordering::Greater);
+        assert_eq!(compare(option, &json!(9), &json!(10)), Ordering::Less);
+        assert_eq!(compare(option, &json!("local:9"), &json!(9)), Ordering::Equal);
+        assert_eq!(compare(option, &json!("local:11"), &json!(9)), Ordering::Greater);
     }
     for option in ["enable_tls", "max_ready", "idle_timeout"] {
-        assert_eq!(compare(option, json!(1), json!(2)), Ordering::Equal);
-        assert_eq!(compare(option, json!("1/s"), json!("2/s")), Ordering::Equal);
+        assert_eq!(compare(option, &json!(1), &json!(2)), Ordering::Equal);
+        assert_eq!(compare(option, &json!("1/s"), &json!("2/s")), Ordering::Equal);
     }
     assert_eq!(
-        compare("max_message_rate", json!("1/s"), json!("soon")),
+        compare("max_message_rate", &json!("1/s"), &json!("soon")),
         Ordering::Less,
         "what cannot be weighed is last"
     );
-    assert_eq!(compare("max_message_rate", json!("soon"), json!("1/s")), Ordering::Greater);
+    assert_eq!(compare("max_message_rate", &json!("soon"), &json!("1/s")), Ordering::Greater);
 }
 
 #[test]
