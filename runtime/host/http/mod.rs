@@ -2,9 +2,9 @@
 
 mod access;
 mod body;
-mod common;
 mod listener;
 mod serve;
+mod standing;
 mod tls;
 
 use axum::body::Body;
@@ -12,9 +12,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 
 pub use access::{Access, Caller, Credentials, Need, Offered};
 pub use body::{JSON, read_body, wanted_json};
-pub use common::common_routes;
 pub use listener::{BindError, Bound, Listener, Parameters};
 pub use serve::{Peer, serve};
+pub use standing::standing_routes;
 
 /// A response of any daemon.
 pub type Answer = axum::http::Response<Body>;

@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use super::engine::Engine;
 use super::metrics::Metrics;
 use crate::host::Host;
-use crate::host::http::{Access, Answer, Need, Peer, common_routes, plain};
+use crate::host::http::{Access, Answer, Need, Peer, plain, standing_routes};
 
 /// What answers requests: one for all listeners of a daemon.
 #[derive(Clone)]
@@ -73,7 +73,7 @@ fn router(app: &App) -> Router {
         .route("/subscribe_suspension_v1", known(get(subscribe_suspension)))
         .route("/subscribe_state_v1", known(get(subscribe_state)))
         .with_state(app.clone())
-        .merge(common_routes(&app.host, &app.access))
+        .merge(standing_routes(&app.host, &app.access))
 }
 
 async fn config(State(app): State<App>, headers: HeaderMap) -> Answer {

@@ -17,7 +17,7 @@ struct SetFilter {
 }
 
 /// Metrics, machine information, the configuration epoch and the log filter; all for trusted hosts alone.
-pub fn common_routes(host: &Host, access: &Arc<Access>) -> Router {
+pub fn standing_routes(host: &Host, access: &Arc<Access>) -> Router {
     let guard = |routes| access.guard(Need::Trusted, routes);
     let metrics_text = {
         let host = host.clone();
