@@ -4,6 +4,16 @@
 //! rounds in which both sides took turns, so that a machine that is busy for a while is busy for both.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::duration_suboptimal_units,
+    clippy::format_collect,
+    clippy::type_complexity,
+    clippy::large_stack_arrays,
+    unreachable_pub,
+    reason = "figures for people, made of numbers of known size"
+)]
 
 mod load;
 mod matching;

@@ -63,7 +63,9 @@ pub fn run(rows: &mut Vec<Row>) {
     let (mut tens, mut thousands, mut ratios) = (vec![], vec![], vec![]);
     for _ in 0..ROUNDS {
         let (a, b) = (nanos_a_response(&many), nanos_a_response(&few));
-        (thousands.push(a), tens.push(b), ratios.push(a / b));
+        thousands.push(a);
+        tens.push(b);
+        ratios.push(a / b);
     }
     let ratio = median(ratios);
     rows.push(Row {

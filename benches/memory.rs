@@ -97,7 +97,8 @@ fn longest_wait(daemon: &Server, until: &dyn Fn() -> bool) -> Duration {
     let mut asked = Instant::now();
     loop {
         number += 1;
-        (request.clear(), body.clear());
+        request.clear();
+        body.clear();
         record(number, number % WINDOWS, now(), MATCHING, &mut body);
         post("application/json", &body, &mut request);
         let sent = Instant::now();

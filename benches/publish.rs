@@ -81,7 +81,9 @@ pub fn run(rows: &mut Vec<Row>) {
             let make = single(offset, text, site.clone());
             let a = drive(daemon.addr, CONNECTIONS, Until::Elapsed(ROUND), &make).per_second();
             let b = drive(bare.addr, CONNECTIONS, Until::Elapsed(ROUND), &make).per_second();
-            (ours.push(a), theirs.push(b), ratios.push(a / b));
+            ours.push(a);
+            theirs.push(b);
+            ratios.push(a / b);
         }
         let ratio = median(ratios);
         rows.push(Row {
@@ -131,7 +133,9 @@ pub fn run_batches(rows: &mut Vec<Row>) {
             });
             let a = drive(daemon.addr, 4, Until::Elapsed(ROUND), &make).per_second() * BATCH as f64;
             let b = drive(parsing.addr, 4, Until::Elapsed(ROUND), &make).per_second() * BATCH as f64;
-            (ours.push(a), theirs.push(b), ratios.push(a / b));
+            ours.push(a);
+            theirs.push(b);
+            ratios.push(a / b);
         }
         let ratio = median(ratios);
         rows.push(Row {

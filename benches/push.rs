@@ -90,7 +90,8 @@ async fn publish(
         let number = i * CONNECTIONS + me;
         let due = started + Duration::from_secs_f64(number as f64 / rate);
         tokio::time::sleep_until(due.into()).await;
-        (body.clear(), request.clear());
+        body.clear();
+        request.clear();
         record(number, number, now(), MATCHING, &mut body);
         post("application/json", &body, &mut request);
         sent.lock().await.insert(number, Instant::now());

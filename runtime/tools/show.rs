@@ -111,7 +111,7 @@ impl Show {
         self.line(&format!(
             "{} records in {}, {:.0} a second: {} delivered, {} not accepted by the daemon",
             counts.accepted,
-            format_duration(Duration::from_secs(after.as_secs_f64().round() as u64)),
+            format_duration(Duration::from_secs(after.as_secs())),
             rate(counts.accepted, after),
             percent(counts.delivered, counts.accepted),
             counts.failed,

@@ -1,6 +1,10 @@
 //! Who may ask what (interface C.1).
 
-use super::rig::{JSON, RULES, Rig, policy, record};
+use kumo_tsa::host::{Clock, Host, Paths};
+use kumo_tsa::modules;
+use kumo_tsa::policy;
+
+use super::rig::{self, JSON, RULES, Rig, record};
 
 const EVENTS: &str = r"
 kumo.on('http_server_validate_auth_basic', function(user, password)
@@ -14,7 +18,7 @@ end)
 
 /// A daemon that trusts no address.
 async fn wary() -> Rig {
-    Rig::new(RULES).policy(&policy("trusted_hosts = {}", EVENTS)).start().await
+    Rig::new(RULES).policy(&rig::policy("trusted_hosts = {}", EVENTS)).start().await
 }
 
 #[tokio::test]
@@ -75,10 +79,12 @@ async fn other_credentials_are_refused() {
 
 #[tokio::test]
 async fn tls_with_a_certificate_made_for_the_listener() {
-    let rig = Rig::new(RULES).policy(&policy("use_tls = true, hostname = 'tsa.example'", "")).start().await;
-    let trusting = reqwest::Client::builder().danger_accept_invalid_certs(true).no_proxy();
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let url = format!("https://{}/tsa/status", rig.address());
-    let answer = trusting.build().unwrap().get(url).send().await.unwrap();
-    assert_eq!(answer.text().await.unwrap(), "TSA Daemon OK");
+    let rig = Rig::new(RULES).policy(&rig::policy("use_tls = true, hostname = 'tsa.example'", "")).start().await;
+    let host = Host::new(Clock::system(), Paths::documented());
+    let lua = policy::bare(&host, &[modules::http::install]).unwrap();
+    let get = format!(
+        "return require('kumo').http.build_client {{ accept_invalid_certs = true }}:get 'https://{}/tsa/status':send():text()",
+        rig.address()
+    );
+    assert_eq!(lua.load(get).eval_async::<String>().await.unwrap(), "TSA Daemon OK");
 }
