@@ -4,7 +4,7 @@
 //!
 //! | layer | what it is |
 //! |---|---|
-//! | `tools` | the `tsa` subcommands |
+//! | [`tools`] | the `tsa` subcommands |
 //! | [`tsa`] | the daemon: HTTP, journal, feed |
 //! | [`shaping`] | loading shaping files: disk, HTTP, MX |
 //! | [`dns`], [`modules`] | resolver and site names; the general Lua tables |
@@ -12,4 +12,10 @@
 //! | [`host`] | one process: clock, paths, shutdown, metrics, store |
 //! | [`kumo_tsa_core`] | what is decided, pure |
 
+pub mod dns;
 pub mod host;
+pub mod modules;
+pub mod policy;
+pub mod shaping;
+pub mod tools;
+pub mod tsa;

@@ -5,9 +5,15 @@
 
 mod clock;
 mod epoch;
+pub mod http;
+pub mod logging;
+pub mod metrics;
 mod paths;
+pub mod run;
+mod share;
 mod shutdown;
 mod slots;
+pub mod store;
 
 use std::sync::Arc;
 

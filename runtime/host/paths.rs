@@ -1,7 +1,10 @@
 //! Where documented paths lead.
 
 use std::borrow::Cow;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use super::share;
 
 /// The folders that a prefix moves.
 const DOCUMENTED: &[&str] = &["/opt/kumomta", "/var/spool/kumomta", "/var/log/kumomta"];
@@ -48,6 +51,26 @@ impl Paths {
             _ => Cow::Borrowed(path),
         }
     }
+
+    /// The content of a file: from disk, else, for what belongs to `/opt/kumomta/share/policy-extras` and
+    /// `/opt/kumomta/share/lua`, as it travels inside the executable.
+    ///
+    /// # Errors
+    /// Of reading from disk.
+    pub fn read(&self, path: &Path) -> io::Result<Cow<'static, [u8]>> {
+        match std::fs::read(self.resolve(path)) {
+            Ok(content) => Ok(Cow::Owned(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.embedded(path).map(Cow::Borrowed).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The content of a documented path as it travels inside the executable.
+    pub fn embedded(&self, path: &Path) -> Option<&'static [u8]> {
+        share::file(path)
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +91,20 @@ mod tests {
         leads(&paths, "/etc/hosts", "/etc/hosts");
         leads(&paths, "shaping.toml", "shaping.toml");
         leads(&Paths::documented(), "/opt/kumomta/a", "/opt/kumomta/a");
+    }
+
+    #[test]
+    fn a_file_on_disk_wins_over_the_one_that_travels_along() {
+        let readme = Path::new("/opt/kumomta/share/policy-extras/README.md");
+        let folder = tempfile::tempdir().unwrap();
+        let paths = Paths::with_prefix(folder.path());
+        assert!(paths.read(readme).unwrap().starts_with(b"# policy-extras"));
+        let real = paths.resolve(readme).into_owned();
+        std::fs::create_dir_all(real.parent().unwrap()).unwrap();
+        std::fs::write(&real, "mine").unwrap();
+        assert_eq!(*paths.read(readme).unwrap(), *b"mine");
+        let absent = paths.read(Path::new("/opt/kumomta/share/policy-extras/no.lua")).unwrap_err();
+        assert_eq!(absent.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

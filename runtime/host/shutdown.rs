@@ -23,6 +23,11 @@ impl Shutdown {
         *self.0.borrow()
     }
 
+    /// Something to await the request with that does not keep the host alive; it turns `true`, or closes with the host.
+    pub fn watch(&self) -> watch::Receiver<bool> {
+        self.0.subscribe()
+    }
+
     /// Returns when the host is asked to stop.
     pub async fn requested(&self) {
         let mut asked = self.0.subscribe();

@@ -229,6 +229,20 @@ impl State {
         self.effects.get(&id)
     }
 
+    /// The effects alone, without what is counted: for those who show what is in force.
+    #[must_use]
+    pub fn without_counts(&self) -> Self {
+        Self {
+            axis: self.axis.clone(),
+            effects: self.effects.clone(),
+            ends: self.ends.clone(),
+            groups: self.groups.clone(),
+            rules: self.rules.clone(),
+            seq: self.seq,
+            ..Self::default()
+        }
+    }
+
     /// How many windows count something.
     pub fn window_count(&self) -> usize {
         self.counts.len()

@@ -175,9 +175,9 @@ mod tests {
     fn writes_what_it_can_read() {
         for (text, duration) in [
             ("59m 59s 123ms", Duration::from_millis(3_599_123)),
-            ("1day", Duration::from_secs(86_400)),
-            ("30days", Duration::from_secs(30 * 86_400)),
-            ("1h 30m", Duration::from_secs(5_400)),
+            ("1day", Duration::from_hours(24)),
+            ("30days", Duration::from_hours(30 * 24)),
+            ("1h 30m", Duration::from_mins(90)),
             ("0s", Duration::ZERO),
             ("1us 7ns", Duration::from_nanos(1_007)),
         ] {

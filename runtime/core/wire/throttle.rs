@@ -86,7 +86,7 @@ impl fmt::Display for Throttle {
         let secs = self.period.as_secs();
         let (count, unit) = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")]
             .into_iter()
-            .find(|(size, _)| secs % size == 0)
+            .find(|(size, _)| secs.is_multiple_of(*size))
             .map_or((secs, "s"), |(size, unit)| (secs / size, unit));
         if count != 1 {
             write!(f, "{count}")?;

@@ -1,0 +1,74 @@
+//! The endpoints that every daemon has.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::routing::{get, post};
+
+use super::{Access, Answer, Need, json, listener, plain};
+use crate::host::{Host, metrics};
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetFilter {
+    filter: String,
+}
+
+/// Metrics, machine information, the configuration epoch and the log filter; all for trusted hosts alone.
+pub fn standing_routes(host: &Host, access: &Arc<Access>) -> Router {
+    let guard = |routes| access.guard(Need::Trusted, routes);
+    let metrics_text = {
+        let host = host.clone();
+        get(move || async move { metrics_text(&host) })
+    };
+    let metrics_json = {
+        let host = host.clone();
+        get(move || async move { json(StatusCode::OK, &host.metrics().json()) })
+    };
+    let bump = {
+        let host = host.clone();
+        post(move || async move {
+            host.epoch().bump();
+            plain(StatusCode::OK, "OK")
+        })
+    };
+    let set_filter = {
+        let host = host.clone();
+        post(move |body: Bytes| async move { set_filter(&host, &body) })
+    };
+    Router::new()
+        .route("/metrics", guard(metrics_text))
+        .route("/metrics.json", guard(metrics_json))
+        .route("/api/machine-info", guard(get(|| async { json(StatusCode::OK, &machine_info()) })))
+        .route("/api/admin/bump-config-epoch", guard(bump))
+        .route("/api/admin/set_diagnostic_log_filter/v1", guard(set_filter))
+}
+
+fn metrics_text(host: &Host) -> Answer {
+    let mut answer = plain(StatusCode::OK, host.metrics().text());
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+    answer
+}
+
+fn machine_info() -> serde_json::Value {
+    serde_json::json!({
+        "hostname": listener::hostname(),
+        "num_cores": std::thread::available_parallelism().map_or(1, usize::from),
+        "version": env!("CARGO_PKG_VERSION"),
+        "os": std::env::consts::OS,
+        "cpu_arch": std::env::consts::ARCH,
+    })
+}
+
+fn set_filter(host: &Host, body: &[u8]) -> Answer {
+    let wanted: SetFilter = match serde_json::from_slice(body) {
+        Ok(wanted) => wanted,
+        Err(cause) => return plain(StatusCode::UNPROCESSABLE_ENTITY, format!("Error: {cause}")),
+    };
+    match host.log_filter().set(&wanted.filter) {
+        Ok(()) => plain(StatusCode::OK, "OK"),
+        Err(cause) => plain(StatusCode::BAD_REQUEST, format!("Error: {:#}", anyhow::Error::from(cause))),
+    }
+}

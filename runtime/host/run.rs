@@ -1,0 +1,55 @@
+//! Running a process until it is told to stop.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Blocking work that is still going on when all else has stopped is given this long.
+const LEFT_OVER: Duration = Duration::from_millis(500);
+
+/// Runs `main` on a multi-threaded runtime and tells how it ended.
+pub fn block_on<T>(main: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(main);
+    runtime.shutdown_timeout(LEFT_OVER);
+    ended
+}
+
+/// Returns when the process is sent SIGINT, SIGTERM or SIGHUP; tells which.
+///
+/// From the first poll on these signals no longer end the process by themselves.
+pub async fn signalled() -> std::io::Result<&'static str> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+        _ = hang_up.recv() => "SIGHUP",
+    })
+}
+
+/// Starts something, and stops it when the process is told to stop; a signal before it has started ends the start.
+pub async fn until_signalled<T, E, S>(
+    start: impl Future<Output = Result<T, E>>,
+    stop: impl FnOnce(T) -> S,
+) -> anyhow::Result<()>
+where
+    E: Into<anyhow::Error>,
+    S: Future<Output = ()>,
+{
+    let signal = signalled();
+    tokio::pin!(signal);
+    let running = tokio::select! {
+        started = start => started.map_err(Into::into)?,
+        signal = &mut signal => {
+            tracing::info!("stopping at {} before all was started", signal?);
+            return Ok(());
+        }
+    };
+    let signal = signal.await?;
+    tracing::info!("stopping at {signal}");
+    stop(running).await;
+    Ok(())
+}

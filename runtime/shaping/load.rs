@@ -1,0 +1,126 @@
+//! From paths and URLs to shaping data.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::join_all;
+use kumo_tsa_core::shaping::{self, File, Findings, Format, LoadOptions, Origin, Shaping, Source, Unresolved};
+
+use super::Handle;
+use super::fetch::{Notes, fetch, level};
+use super::rollup::Rollup;
+use crate::dns::Resolver;
+use crate::host::Host;
+
+/// Why shaping data cannot be loaded. Every text names file, line and column of all that is wrong, one finding a line.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Sources that cannot be used, whatever the levels say: their text does not parse, or means nothing.
+    #[error("{}", join_lines(.0))]
+    Sources(Vec<BadSource>),
+    /// What the sources say does not fit together.
+    #[error("merging shaping files: {0}")]
+    Merge(Findings),
+    /// The work itself failed.
+    #[error("loading shaping files: {0}")]
+    Failed(String),
+}
+
+/// A source that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} {name}: {findings}")]
+pub struct BadSource {
+    /// The path or URL as the policy wrote it.
+    pub name: Arc<str>,
+    what: &'static str,
+    /// Everything that is wrong in it.
+    pub findings: Findings,
+}
+
+fn join_lines(sources: &[BadSource]) -> String {
+    sources.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl BadSource {
+    fn new(source: &Source, findings: Findings) -> Self {
+        let what = match source.format {
+            _ if !findings.is_syntax() => "interpreting shaping file",
+            Format::Toml => "parsing toml from file",
+            Format::Json => "parsing json from file",
+            Format::Either => "parsing",
+        };
+        Self { name: source.name.clone(), what, findings }
+    }
+}
+
+/// Loads files and URLs, in the order in which they merge (interface D, semantics S4, S7).
+///
+/// A file comes from disk, else, below the documented share folder, from inside the executable. DNS is waited for at most
+/// one second in all: a block whose domain has not resolved by then acts for that domain alone, a warning is logged, and
+/// the data behind the handle gets better as answers come.
+///
+/// # Errors
+/// When a source that can be read cannot be used. A source that cannot be read counts as empty, and is mentioned as
+/// `local_load` and `remote_load` say.
+pub async fn load(host: &Host, paths: &[String], options: LoadOptions) -> Result<Handle, Error> {
+    let (files, notes) = load_files(host, paths, &options).await?;
+    let rollup = Rollup::ask(files, notes, options, Resolver::current(host)).await;
+    let shaping = rollup.merge().await?;
+    warn(host, &rollup, &shaping);
+    let handle = Handle::new(shaping);
+    if rollup.is_open() {
+        tokio::spawn(rollup.follow(handle.downgrade(), host.shutdown().watch()));
+    }
+    Ok(handle)
+}
+
+async fn load_files(host: &Host, paths: &[String], options: &LoadOptions) -> Result<(Vec<Arc<File>>, Notes), Error> {
+    let fetched = join_all(paths.iter().map(|path| fetch(host, path, options))).await;
+    let mut notes = Notes::default();
+    let mut sources = Vec::new();
+    for (source, noted) in fetched {
+        notes.errors.extend(noted.errors);
+        notes.warnings.extend(noted.warnings);
+        sources.extend(source);
+    }
+    let parse = move || sources.into_iter().map(|source| (shaping::parse(&source), source)).collect::<Vec<_>>();
+    // The overrides of a busy daemon are megabytes of TOML.
+    let parsed = tokio::task::spawn_blocking(parse).await.map_err(|error| Error::Failed(error.to_string()))?;
+
+    let (mut files, mut bad) = (Vec::new(), Vec::new());
+    for (outcome, source) in parsed {
+        match outcome {
+            Ok(file) => files.push(Arc::new(file)),
+            Err(findings) if source.format == Format::Either && findings.is_syntax() => {
+                let text = BadSource::new(&source, findings).to_string();
+                notes.add(level(&source.name, options), text);
+            }
+            Err(findings) => bad.push(BadSource::new(&source, findings)),
+        }
+    }
+    if bad.is_empty() { Ok((files, notes)) } else { Err(Error::Sources(bad)) }
+}
+
+/// The blocks whose domains did not resolve when they were last loaded, by place and domain.
+#[derive(Default)]
+struct Said(Mutex<HashSet<String>>);
+
+/// Says in the log which blocks act for their own domain alone for now, whatever the levels. A policy loads its files again
+/// and again: as a warning it is said when it begins.
+fn warn(host: &Host, rollup: &Rollup, shaping: &Shaping) {
+    let said = host.slot(Said::default);
+    let mut said = said.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = |origin: &Origin, domain: &str| format!("{origin}: domain `{domain}`");
+    let before: HashSet<String> =
+        rollup.domains().filter_map(|(domain, origin)| said.take(&key(origin, domain))).collect();
+    for Unresolved { domain, origin, why } in shaping.unresolved() {
+        let what = key(origin, domain);
+        let text = "does not resolve to a site, its block applies to itself alone";
+        if before.contains(&what) {
+            tracing::debug!("{what} still {text}: {why}");
+        } else {
+            tracing::warn!("{what} {text}: {why}");
+        }
+        said.insert(what);
+    }
+}

@@ -1,0 +1,29 @@
+//! The subcommands of `tsa`, the person's tool, one file each.
+
+use clap::{Parser, Subcommand};
+
+mod player;
+mod show;
+mod traffic;
+mod up;
+
+/// Traffic Shaping Automation: run it, watch it.
+#[derive(Debug, Parser)]
+#[command(name = "tsa", version, about, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the policies of a folder in one process, and watch what they decide
+    Up(up::Arguments),
+}
+
+/// Runs the subcommand.
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    match arguments.command {
+        Command::Up(arguments) => up::run(arguments).await,
+    }
+}

@@ -1,0 +1,403 @@
+//! The state, its store and its feeds behind one handle: what is published is decided, stored, applied and told, in this
+//! order (semantics D1, P4).
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::extract::ws::Utf8Bytes;
+use kumo_tsa_core::decide::{Change, Decision, EffectId, Slot, Started, State, Touched, decide};
+use kumo_tsa_core::shaping::Shaping;
+use kumo_tsa_core::wire::{Record, Time};
+use tokio::sync::{Notify, broadcast};
+use tokio::time::Instant;
+
+use super::announce::Announcements;
+use super::feed::Feed;
+use super::matched::Matched;
+use super::metrics::{Metrics, Outcome};
+use super::mirror::{Mirror, Overlay};
+use super::told::Told;
+use crate::host::store::{self, Batch, Store};
+use crate::host::{Clock, Host};
+use crate::shaping::Handle;
+
+/// A wall clock that differs from an even clock by more than this between two looks has jumped (semantics C2).
+const JUMP_MICROS: u64 = 1_000_000;
+
+/// Nothing can be stored at the moment; nothing has changed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; try again later")]
+pub(super) struct Unavailable(store::Error);
+
+impl From<store::Error> for Unavailable {
+    fn from(cause: store::Error) -> Self {
+        Self(cause)
+    }
+}
+
+/// Stored state that cannot be taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// What it holds is not this program's state.
+    #[error("cannot take up the state in `{folder}`")]
+    State {
+        /// The store's folder.
+        folder: String,
+        /// What is wrong with it.
+        source: kumo_tsa_core::decide::LoadError,
+    },
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Engine").field(&self.store).finish()
+    }
+}
+
+/// Decides, stores, applies and tells.
+pub(super) struct Engine {
+    clock: Clock,
+    store: Store,
+    /// Whether records are acknowledged only when they are on disk.
+    sync: bool,
+    rules: ArcSwap<Handle>,
+    held: Mutex<Held>,
+    mirror: Mirror,
+    told: Told,
+    /// The next end may be another now.
+    ends: Notify,
+    metrics: Metrics,
+    announcements: Announcements,
+    instance: String,
+}
+
+struct Held {
+    state: State,
+    looked: Look,
+}
+
+/// The two clocks at one moment.
+#[derive(Clone, Copy)]
+struct Look {
+    wall: Time,
+    even: Instant,
+}
+
+impl Engine {
+    /// An engine that goes on where the store's state ends. Blocks on the disk.
+    pub(super) fn new(
+        host: &Host,
+        store: Store,
+        sync: bool,
+        rules: Handle,
+        metrics: Metrics,
+    ) -> Result<Self, LoadError> {
+        if store.rows()?.next().is_none() {
+            let mut header = Batch::default();
+            State::write_header(&mut header);
+            store.append(header)?;
+        }
+        let state = load(&store)?;
+        let clock = host.clock().clone();
+        let looked = Look { wall: clock.now(), even: clock.instant() };
+        let engine = Self {
+            clock,
+            sync,
+            rules: ArcSwap::from_pointee(rules),
+            mirror: Mirror::new(&state),
+            held: Mutex::new(Held { state, looked }),
+            told: Told::new(),
+            ends: Notify::new(),
+            announcements: Announcements::new(metrics.clone()),
+            metrics,
+            instance: uuid::Uuid::new_v4().to_string(),
+            store,
+        };
+        {
+            let held = engine.lock();
+            engine.told.everything(&held.state, looked.wall);
+            engine.count(&held.state);
+        }
+        Ok(engine)
+    }
+
+    /// Takes records in. When it returns, what they changed is stored and has been told to the feeds.
+    ///
+    /// All changes of one call are stored together, or none.
+    pub(super) async fn publish(&self, records: &[Record<'_>]) -> Result<(), Unavailable> {
+        let number = {
+            let rules = self.rules();
+            let matched: Vec<_> = records.iter().filter_map(|record| self.matched(&rules, record)).collect();
+            if matched.is_empty() {
+                return Ok(());
+            }
+            self.take_in(&matched).inspect_err(|_| {
+                for one in &matched {
+                    self.metrics.record(Some(one.record.kind), Outcome::Unavailable);
+                }
+            })?
+        };
+        self.acknowledge(number).await
+    }
+
+    async fn acknowledge(&self, number: Option<u64>) -> Result<(), Unavailable> {
+        match number {
+            Some(number) if self.sync => Ok(self.store.synced(number).await?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks up the record's rules, without holding anything up. Most records match none and are done with.
+    fn matched<'r>(&self, rules: &'r Shaping, record: &'r Record<'r>) -> Option<Matched<'r>> {
+        let matched = Matched::find(rules, record);
+        for rule in matched.exceeded() {
+            self.announcements.bound_hit(rule);
+        }
+        let hits = matched.rules();
+        for rule in &hits {
+            self.metrics.matched(rule);
+        }
+        if hits.is_empty() {
+            let outcome = if record.site.is_empty() { Outcome::NoSite } else { Outcome::Unmatched };
+            self.metrics.record(Some(record.kind), outcome);
+            return None;
+        }
+        Some(matched)
+    }
+
+    /// Decides on records that match and stores what they change. Tells the number of the store's batch, if there is one.
+    fn take_in(&self, matched: &[Matched<'_>]) -> Result<Option<u64>, store::Error> {
+        let mut decisions = Vec::with_capacity(matched.len());
+        let number = {
+            let mut held = self.lock();
+            self.store.check()?;
+            let now = self.look(&mut held)?;
+            let mut batch = Batch::default();
+            let mut touched = Vec::new();
+            for one in matched {
+                let decision = decide(&held.state, one, one.record, now);
+                for change in &decision.changes {
+                    change.write(&mut batch);
+                    // What the next of the batch is decided on includes this one. Nobody sees it before it is stored.
+                    touched.extend(held.state.apply(change));
+                }
+                decisions.push(decision);
+            }
+            match self.append(batch) {
+                Ok(number) => {
+                    self.tell(&held, decisions.iter().flat_map(|decision| &decision.changes), &touched, now);
+                    number
+                }
+                Err(error) => {
+                    self.go_back(&mut held);
+                    return Err(error);
+                }
+            }
+        };
+        for (one, decision) in matched.iter().zip(decisions) {
+            self.metrics.record(Some(one.record.kind), outcome(&decision));
+            self.announcements.decided(decision);
+        }
+        Ok(number)
+    }
+
+    fn append(&self, batch: Batch) -> Result<Option<u64>, store::Error> {
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        let began = Instant::now();
+        let number = self.store.append(batch).inspect_err(|_| {
+            self.metrics.store_failures.inc();
+        })?;
+        self.metrics.store_append.observe(began.elapsed().as_secs_f64());
+        Ok(Some(number))
+    }
+
+    /// Makes the state what the store holds, after changes that could not be stored.
+    fn go_back(&self, held: &mut Held) {
+        match load(&self.store) {
+            Ok(state) => held.state = state,
+            Err(cause) => tracing::error!("{:#}", anyhow::Error::from(cause)),
+        }
+    }
+
+    /// Tells of what has been stored and applied.
+    fn tell<'c>(&self, held: &Held, changes: impl Iterator<Item = &'c Change>, touched: &[Touched], now: Time) {
+        if !touched.is_empty() {
+            self.mirror.follow(changes);
+            self.told.changes(&held.state, touched, now);
+            self.ends.notify_one();
+        }
+        self.count(&held.state);
+    }
+
+    fn count(&self, state: &State) {
+        self.metrics.effects_live.set(i64::try_from(state.effect_count()).unwrap_or(i64::MAX));
+        self.metrics.windows.set(i64::try_from(state.window_count()).unwrap_or(i64::MAX));
+    }
+
+    /// The time, after a look whether the wall clock has jumped since the last one (semantics C2).
+    fn look(&self, held: &mut Held) -> Result<Time, store::Error> {
+        let look = Look { wall: self.clock.now(), even: self.clock.instant() };
+        let even = i64::try_from(look.even.duration_since(held.looked.even).as_micros()).unwrap_or(i64::MAX);
+        let wall = look.wall.micros().saturating_sub(held.looked.wall.micros());
+        let delta = wall.saturating_sub(even);
+        if delta.unsigned_abs() > JUMP_MICROS {
+            let change = held.state.clock_jumped(look.wall, delta);
+            let mut batch = Batch::default();
+            change.write(&mut batch);
+            self.append(batch)?;
+            held.state.apply(&change);
+            self.mirror.follow([&change]);
+            // The ends that subscribers know are wall times, and these are others now.
+            self.told.everything(&held.state, look.wall);
+            tracing::warn!("the wall clock jumped by {:.3} s; what is in force keeps its length", delta as f64 / 1e6);
+        }
+        held.looked = look;
+        Ok(look.wall)
+    }
+
+    /// Ends an effect by hand. Tells whether it was in force.
+    pub(super) async fn cancel(&self, id: EffectId) -> Result<bool, Unavailable> {
+        let number = {
+            let mut held = self.lock();
+            let now = self.look(&mut held)?;
+            let Some(change) = held.state.cancel(id, now) else { return Ok(false) };
+            self.change(&mut held, std::slice::from_ref(&change), now)?
+        };
+        self.acknowledge(number).await.map(|()| true)
+    }
+
+    fn change(&self, held: &mut Held, changes: &[Change], now: Time) -> Result<Option<u64>, store::Error> {
+        let mut batch = Batch::default();
+        for change in changes {
+            change.write(&mut batch);
+        }
+        let number = self.append(batch)?;
+        let touched: Vec<_> = changes.iter().filter_map(|change| held.state.apply(change)).collect();
+        self.tell(held, changes.iter(), &touched, now);
+        Ok(number)
+    }
+
+    /// Forgets what is over, as it ends; runs until it is dropped.
+    pub(super) async fn expire(&self) {
+        loop {
+            let next = self.expire_once();
+            let end = async {
+                match next {
+                    Some(wait) => self.clock.sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.ends.notified() => {}
+                () = end => {}
+            }
+        }
+    }
+
+    /// Forgets what is over now and tells how long it is to the next end.
+    fn expire_once(&self) -> Option<Duration> {
+        /// So that ends close to one another are dealt with together.
+        const TOGETHER: Duration = Duration::from_millis(10);
+        /// When the store takes no writes.
+        const LATER: Duration = Duration::from_secs(1);
+        let mut held = self.lock();
+        let done = self.look(&mut held).and_then(|now| {
+            let over = held.state.expire(now);
+            if !over.is_empty() {
+                self.change(&mut held, &over, now)?;
+            }
+            Ok(now)
+        });
+        match done {
+            Ok(now) => held.state.next_end().map(|end| end.since(now).saturating_add(TOGETHER)),
+            Err(_) => Some(LATER),
+        }
+    }
+
+    /// Calls `read` with what is in force; publishing goes on meanwhile.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&State, Time) -> T) -> T {
+        let now = self.clock.now();
+        self.mirror.read(|state| read(state, now))
+    }
+
+    /// The generated `shaping.toml`.
+    pub(super) fn overlay(&self) -> Arc<Overlay> {
+        self.mirror.overlay(self.clock.now())
+    }
+
+    /// Puts other rules in force. What is being decided goes on with the old ones.
+    pub(super) fn set_rules(&self, rules: Handle) {
+        self.rules.store(Arc::new(rules));
+    }
+
+    /// The rules in force.
+    pub(super) fn rules(&self) -> Arc<Shaping> {
+        self.rules.load().current()
+    }
+
+    /// What is counted.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// What existing mail hosts are told: suspensions and bounces.
+    pub(super) fn holds(&self) -> Arc<Feed<Slot>> {
+        self.told.holds.clone()
+    }
+
+    /// All effects.
+    pub(super) fn effects(&self) -> Arc<Feed<EffectId>> {
+        self.told.effects.clone()
+    }
+
+    /// What is sent before all effects.
+    pub(super) fn begin(&self) -> Utf8Bytes {
+        serde_json::json!({"Begin": {"instance": self.instance}}).to_string().into()
+    }
+
+    /// Effects as they begin or are prolonged, for those who watch.
+    pub(super) fn watch(&self) -> broadcast::Receiver<Arc<Started>> {
+        self.announcements.watch()
+    }
+
+    /// Everything that has been stored is on disk when this returns. Blocks on the disk.
+    pub(super) fn sync(&self) -> Result<(), store::Error> {
+        self.store.sync()
+    }
+
+    /// Syncs the store and opens it again after failures; runs until it is dropped.
+    pub(super) async fn attend_store(&self) {
+        self.store.attend(&self.clock, self.sync).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn load(store: &Store) -> Result<State, LoadError> {
+    let mut failed = None;
+    let rows = store.rows()?.map_while(|row| row.map_err(|error| failed = Some(error)).ok());
+    let state = State::load(rows)
+        .map_err(|source| LoadError::State { folder: store.folder().display().to_string(), source })?;
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok(state),
+    }
+}
+
+fn outcome(decision: &Decision) -> Outcome {
+    if decision.no_site {
+        Outcome::NoSite
+    } else if decision.changes.is_empty() {
+        Outcome::Unchanged
+    } else {
+        Outcome::Counted
+    }
+}

@@ -1,0 +1,233 @@
+//! A daemon from start to stop.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kumo_tsa_core::decide::Started;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinSet;
+
+use super::engine::{Engine, LoadError};
+use super::http::{App, handler};
+use super::lua::{self, PolicyCredentials, StoreWish, TSA_INIT, Wishes};
+use super::metrics::Metrics;
+use super::rules::{self, Reload};
+use crate::host::Host;
+use crate::host::http::{Access, Bound, serve};
+use crate::host::store::Store;
+use crate::modules;
+use crate::policy::{self, Install, Policy};
+use crate::shaping::{self, Handle};
+
+/// How often the policy is asked for the rules (interface B.6).
+const RELOAD: Duration = Duration::from_secs(30);
+
+/// How long subscribers may take to hear that the daemon stops.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A daemon that could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The policy cannot be run, or one of its handlers failed.
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
+    /// The store cannot be opened, or what it holds cannot be taken up.
+    #[error(transparent)]
+    State(#[from] LoadError),
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    host: Host,
+    engine: Arc<Engine>,
+    addresses: Arc<Mutex<Vec<SocketAddr>>>,
+    /// What serves listeners; ends when the host shuts down.
+    listeners: JoinSet<()>,
+    /// What goes on beside it.
+    background: JoinSet<()>,
+    /// Closes when all requests and subscriptions have ended.
+    ended: mpsc::Receiver<()>,
+}
+
+impl Daemon {
+    /// Runs the daemon of a policy file on `host`: the policy is evaluated, the rules are loaded, `tsa_init` is called,
+    /// the state is taken up, and then requests are answered. Those that come before wait.
+    ///
+    /// # Errors
+    /// Names the policy's file and line, the listener's address or the store's folder that stood in the way.
+    pub async fn start(host: &Host, policy_file: &Path) -> Result<Self, Error> {
+        let policy = Policy::load(host, policy_file, &installs()).await?;
+        let handle = rules::load(&policy).await?;
+        say_what_is_wrong(&handle);
+        policy.call(&TSA_INIT, ()).await?;
+        let wishes = host.slot(Wishes::default);
+        let engine = Arc::new(take_up_state(host, &wishes.store(), handle.clone()).await?);
+        let access = Arc::new(Access::new(PolicyCredentials(policy.clone())));
+        let (open, ended) = mpsc::channel(1);
+        let app = App { host: host.clone(), engine: engine.clone(), access, metrics: engine.metrics().clone(), open };
+
+        let mut background = JoinSet::new();
+        background.spawn(follow_log_filter(host.clone()));
+        background.spawn(reload(host.clone(), policy, engine.clone(), handle));
+        background.spawn({
+            let engine = engine.clone();
+            async move { engine.expire().await }
+        });
+        background.spawn({
+            let engine = engine.clone();
+            async move { engine.attend_store().await }
+        });
+        let addresses = Arc::new(Mutex::new(Vec::new()));
+        let mut listeners = JoinSet::new();
+        if let Some(mut bound) = wishes.take_listeners() {
+            // Those of `tsa_init` are all there; a policy may start more later.
+            while let Ok(one) = bound.try_recv() {
+                note(&addresses, &one);
+                listeners.spawn(serve(one, host.clone(), handler(app.clone())));
+            }
+            listeners.spawn(serve_later(bound, host.clone(), app, addresses.clone()));
+        }
+        host.announce("initialization complete");
+        Ok(Self { host: host.clone(), engine, addresses, listeners, background, ended })
+    }
+
+    /// The addresses that it listens on, in the order in which the policy started them.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Effects as they begin or are prolonged. Who does not keep up misses the oldest.
+    pub fn effects(&self) -> broadcast::Receiver<Arc<Started>> {
+        self.engine.watch()
+    }
+
+    /// The host that it runs on.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Stops: no more connections are accepted, what is in hand is finished, and all that was stored is synced to disk.
+    ///
+    /// This shuts the host down. It takes a few seconds at most.
+    pub async fn stop(mut self) {
+        self.host.shutdown().request();
+        while self.listeners.join_next().await.is_some() {}
+        // Subscribers are told before they are left.
+        let _ = tokio::time::timeout(FAREWELL, self.ended.recv()).await;
+        self.background.shutdown().await;
+        let engine = self.engine.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || engine.sync()).await {
+            tracing::error!("{:#}", anyhow::Error::from(error));
+        }
+    }
+}
+
+/// What the policy of a daemon sees.
+fn installs() -> Vec<Install> {
+    let mut installs = modules::standard().to_vec();
+    installs.extend([shaping::install as Install, lua::install]);
+    installs
+}
+
+fn say_what_is_wrong(handle: &Handle) {
+    let shaping = handle.current();
+    shaping.errors().iter().for_each(|error| tracing::error!("{error}"));
+    shaping.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+}
+
+async fn take_up_state(host: &Host, wish: &StoreWish, handle: Handle) -> Result<Engine, Error> {
+    let database = host.paths().resolve(&wish.path).into_owned();
+    let folder = with_suffix(&database, ".store");
+    let old: Vec<_> = [database.clone(), with_suffix(&database, ".state")]
+        .into_iter()
+        .filter(|path| path.exists())
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
+    if !old.is_empty() {
+        tracing::info!("left as they are, the state is kept in `{}`: {}", folder.display(), old.join(" and "));
+    }
+    let (host, sync) = (host.clone(), wish.sync);
+    let opening = tokio::task::spawn_blocking(move || -> Result<Engine, LoadError> {
+        let store = Store::open(folder)?;
+        let metrics = Metrics::register(&host);
+        metrics.unresolved.set(count(handle.current().unresolved().len()));
+        Engine::new(&host, store, sync, handle, metrics)
+    });
+    match opening.await {
+        Ok(opened) => Ok(opened?),
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn count(len: usize) -> i64 {
+    i64::try_from(len).unwrap_or(i64::MAX)
+}
+
+fn note(addresses: &Mutex<Vec<SocketAddr>>, bound: &Bound) {
+    addresses.lock().unwrap_or_else(PoisonError::into_inner).push(bound.address());
+}
+
+async fn serve_later(
+    mut bound: mpsc::UnboundedReceiver<Bound>,
+    host: Host,
+    app: App,
+    addresses: Arc<Mutex<Vec<SocketAddr>>>,
+) {
+    let mut serving = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = host.shutdown().requested() => break,
+            Some(one) = bound.recv() => {
+                note(&addresses, &one);
+                serving.spawn(serve(one, host.clone(), handler(app.clone())));
+            }
+        }
+    }
+    while serving.join_next().await.is_some() {}
+}
+
+/// Asks the policy for the rules now and then. Those that are not good never take the place of good ones (semantics A7).
+async fn reload(host: Host, policy: Policy, engine: Arc<Engine>, mut handle: Handle) {
+    let metrics = engine.metrics().clone();
+    let mut said = None;
+    loop {
+        host.clock().sleep(RELOAD).await;
+        let loaded = rules::load(&policy).await;
+        match rules::judge(&handle, loaded.as_ref(), &mut said) {
+            Reload::Same => {}
+            Reload::Failed => {
+                metrics.reload_failures.inc();
+            }
+            Reload::Changed => {
+                if let Ok(new) = loaded {
+                    engine.set_rules(new.clone());
+                    metrics.reloads.inc();
+                    handle = new;
+                }
+            }
+        }
+        metrics.unresolved.set(count(handle.current().unresolved().len()));
+    }
+}
+
+/// Lets `kumo.set_diagnostic_log_filter` change what the process logs.
+async fn follow_log_filter(host: Host) {
+    let mut wanted = modules::log::LogFilter::of(&host).0.subscribe();
+    while wanted.changed().await.is_ok() {
+        let filter = wanted.borrow_and_update().clone();
+        if let Some(filter) = filter
+            && let Err(error) = host.log_filter().set(&filter)
+        {
+            tracing::warn!("{error}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What subscribers are told (semantics P1, P2).
+
+use std::sync::Arc;
+
+use axum::extract::ws::Utf8Bytes;
+use kumo_tsa_core::decide::{EffectId, EffectKind, Hold, Selector, Slot, State, Touched, View};
+use kumo_tsa_core::wire::Time;
+use serde::Serialize;
+
+use super::feed::{Change, Feed};
+
+/// How many ends of effects are remembered for readers that have not heard of them; who is farther behind begins anew.
+const ENDS_AT_MOST: usize = 65_536;
+
+/// The two feeds of a daemon.
+pub(super) struct Told {
+    /// For existing mail hosts: for each path or set of queues what holds it, as frames of `/subscribe_event_v1`.
+    pub(super) holds: Arc<Feed<Slot>>,
+    /// For our own: each effect, as frames of `/subscribe_state_v1`.
+    pub(super) effects: Arc<Feed<EffectId>>,
+}
+
+/// What follows the state on `/subscribe_state_v1`.
+#[derive(Serialize)]
+enum Frame<'f> {
+    Put(&'f View),
+    Delete { kind: EffectKind, key: String },
+}
+
+impl Told {
+    pub(super) fn new() -> Self {
+        // Ends by hand on the first feed are remembered until the end that was told first: a client that has not heard of
+        // them forgets the entry by itself then, so there is nothing to bound.
+        Self { holds: Arc::new(Feed::new(usize::MAX)), effects: Arc::new(Feed::new(ENDS_AT_MOST)) }
+    }
+
+    /// Tells of effects that have changed.
+    pub(super) fn changes(&self, state: &State, touched: &[Touched], now: Time) {
+        self.effects.publish(touched.iter().map(|one| {
+            let change = match state.view(one.id, now) {
+                Some(view) => put(&view),
+                None => Change::End { frame: text(&Frame::Delete { kind: one.kind, key: one.id.to_string() }) },
+            };
+            (one.id, change)
+        }));
+        let holds = touched.iter().filter(|one| one.kind != EffectKind::Override);
+        self.holds.publish(holds.map(|one| {
+            let change = match state.notice(one, now) {
+                Some(hold) if expires(&hold) > now => Change::Put { frame: text(&hold), expires: expires(&hold) },
+                Some(hold) => Change::End { frame: text(&hold) },
+                None => Change::Forget,
+            };
+            (one.slot.clone(), change)
+        }));
+    }
+
+    /// Tells of all that is in force.
+    pub(super) fn everything(&self, state: &State, now: Time) {
+        self.effects.publish(state.views(now).iter().filter_map(|view| Some((view.key.parse().ok()?, put(view)))));
+        let ready = state.ready_suspensions(now).into_iter().map(Hold::Ready);
+        let sched = state.sched_suspensions(now).into_iter().map(Hold::Sched);
+        let bounces = state.bounces(now).into_iter().map(Hold::Bounce);
+        self.holds.publish(ready.chain(sched).chain(bounces).map(|hold| {
+            let change = Change::Put { frame: text(&hold), expires: expires(&hold) };
+            (slot(hold), change)
+        }));
+    }
+}
+
+fn put(view: &View) -> Change {
+    Change::Put { frame: text(&Frame::Put(view)), expires: view.value.until }
+}
+
+fn text(frame: &impl Serialize) -> Utf8Bytes {
+    // Nothing in a frame can fail to be JSON.
+    serde_json::to_string(frame).unwrap_or_default().into()
+}
+
+fn expires(hold: &Hold) -> Time {
+    match hold {
+        Hold::Ready(one) => one.expires,
+        Hold::Sched(one) => one.expires,
+        Hold::Bounce(one) => one.expires,
+    }
+}
+
+fn slot(hold: Hold) -> Slot {
+    match hold {
+        Hold::Ready(one) => Slot::Path(one.site_name),
+        Hold::Sched(one) => {
+            Slot::Queues(Selector { domain: one.domain, tenant: Some(one.tenant), campaign: one.campaign })
+        }
+        Hold::Bounce(one) => Slot::Bounces(Selector { domain: one.domain, tenant: one.tenant, campaign: one.campaign }),
+    }
+}

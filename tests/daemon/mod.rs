@@ -1,0 +1,13 @@
+//! The daemon over real sockets.
+
+mod access;
+mod durability;
+mod endpoint;
+mod guide;
+mod process;
+mod publish;
+mod reload;
+mod rig;
+mod start;
+mod subscribe;
+mod time;

@@ -1,0 +1,10 @@
+//! Embedding Lua, seen from a policy.
+
+mod event;
+mod kumo;
+mod limit;
+mod memoize;
+mod option;
+mod pool;
+mod search;
+mod task;
