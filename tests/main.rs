@@ -10,3 +10,4 @@ mod rules;
 mod shaping_load;
 mod support;
 mod tidy;
+mod up;

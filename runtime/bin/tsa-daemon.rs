@@ -1,6 +1,7 @@
 //! `tsa-daemon`: runs a `tsa_init.lua`.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Parser;
 use kumo_tsa::dns::Resolver;
@@ -32,8 +33,11 @@ struct Arguments {
     log: String,
 }
 
-fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    run::report(serve(Arguments::parse()))
+}
+
+fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let diagnostics =
         Diagnostics { format: arguments.diag_format, folder: arguments.diag_log_dir, filter: arguments.log };
     let filter = logging::install(&diagnostics)?;

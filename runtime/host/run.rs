@@ -1,6 +1,7 @@
 //! Running a process until it is told to stop.
 
 use std::future::Future;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,6 +15,18 @@ pub fn block_on<T>(main: impl Future<Output = anyhow::Result<T>>) -> anyhow::Res
     let ended = runtime.block_on(main);
     runtime.shutdown_timeout(LEFT_OVER);
     ended
+}
+
+/// Says on stderr what went wrong, cause by cause, and makes the exit status of it: 0, or 1.
+#[allow(clippy::print_stderr, reason = "the edge, where an error is printed once")]
+pub fn report(ended: anyhow::Result<()>) -> ExitCode {
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Returns when the process is sent SIGINT, SIGTERM or SIGHUP; tells which.
