@@ -1,6 +1,7 @@
 //! The state, its store and its feeds behind one handle: what is published is decided, stored, applied and told, in this
 //! order (semantics D1, P4).
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ pub(super) struct Engine {
     sync: bool,
     rules: ArcSwap<Handle>,
     held: Mutex<Held>,
-    mirror: Mirror,
+    mirror: Arc<Mirror>,
     told: Told,
     /// The next end may be another now.
     ends: Notify,
@@ -104,13 +105,14 @@ impl Engine {
         let state = load(&store)?;
         let clock = host.clock().clone();
         let looked = Look { wall: clock.now(), even: clock.instant() };
+        let mirror = Arc::new(Mirror::new(&state));
         let engine = Self {
+            told: Told::new(&mirror, &clock),
             clock,
             sync,
             rules: ArcSwap::from_pointee(rules),
-            mirror: Mirror::new(&state),
+            mirror,
             held: Mutex::new(Held { state, looked }),
-            told: Told::new(),
             ends: Notify::new(),
             announcements: Announcements::new(metrics.clone()),
             metrics,
@@ -176,20 +178,19 @@ impl Engine {
             let mut held = self.lock();
             self.store.check()?;
             let now = self.look(&mut held)?;
-            let mut batch = Batch::default();
             let mut touched = Vec::new();
             for one in matched {
                 let decision = decide(&held.state, one, one.record, now);
-                for change in &decision.changes {
-                    change.write(&mut batch);
-                    // What the next of the batch is decided on includes this one. Nobody sees it before it is stored.
-                    touched.extend(held.state.apply(change));
-                }
+                // What the next of the batch is decided on includes this one. Nobody sees it before it is stored.
+                touched.extend(decision.changes.iter().filter_map(|change| held.state.apply(change)));
                 decisions.push(decision);
             }
-            match self.append(batch) {
+            let changes = newest(&decisions);
+            touched.sort_by_key(|one| one.id);
+            touched.dedup_by_key(|one| one.id);
+            match self.append(changes.iter().copied().collect()) {
                 Ok(number) => {
-                    self.tell(&held, decisions.iter().flat_map(|decision| &decision.changes), &touched, now);
+                    self.tell(&held, changes.into_iter(), &touched, now);
                     number
                 }
                 Err(error) => {
@@ -248,9 +249,7 @@ impl Engine {
         let delta = wall.saturating_sub(even);
         if delta.unsigned_abs() > JUMP_MICROS {
             let change = held.state.clock_jumped(look.wall, delta);
-            let mut batch = Batch::default();
-            change.write(&mut batch);
-            self.append(batch)?;
+            self.append([&change].into_iter().collect())?;
             held.state.apply(&change);
             self.mirror.follow([&change]);
             // The ends that subscribers know are wall times, and these are others now.
@@ -273,11 +272,7 @@ impl Engine {
     }
 
     fn change(&self, held: &mut Held, changes: &[Change], now: Time) -> Result<Option<u64>, store::Error> {
-        let mut batch = Batch::default();
-        for change in changes {
-            change.write(&mut batch);
-        }
-        let number = self.append(batch)?;
+        let number = self.append(changes.iter().collect())?;
         let touched: Vec<_> = changes.iter().filter_map(|change| held.state.apply(change)).collect();
         self.tell(held, changes.iter(), &touched, now);
         Ok(number)
@@ -390,6 +385,22 @@ fn load(store: &Store) -> Result<State, LoadError> {
         Some(error) => Err(error.into()),
         None => Ok(state),
     }
+}
+
+/// The changes of all decisions in their order; of those of one effect the last alone, which says all.
+fn newest(decisions: &[Decision]) -> Vec<&Change> {
+    let mut changes: Vec<_> = decisions.iter().flat_map(|decision| &decision.changes).collect();
+    if decisions.len() > 1 {
+        let mut seen = HashSet::new();
+        changes.reverse();
+        changes.retain(|change| match change {
+            Change::Effect(effect) => seen.insert(effect.id()),
+            Change::Ended(id) => seen.insert(*id),
+            _ => true,
+        });
+        changes.reverse();
+    }
+    changes
 }
 
 fn outcome(decision: &Decision) -> Outcome {

@@ -118,8 +118,8 @@ impl Metrics {
         to.register("tsa_subscribers", "Connected subscribers, per endpoint", metrics.subscribers.clone());
         to.register("tsa_store_append_seconds", "How long appending to the store takes", metrics.store_append.clone());
         to.register("tsa_store_failures", "Appends to the store that failed", metrics.store_failures.clone());
-        to.register("tsa_reload_failures", "Reloads of the rules that failed", metrics.reload_failures.clone());
-        to.register("tsa_reloads", "Reloads that brought other rules", metrics.reloads.clone());
+        to.register("tsa_shaping_reload_failures", "Reloads of the rules that failed", metrics.reload_failures.clone());
+        to.register("tsa_shaping_reloads", "Reloads that brought other rules", metrics.reloads.clone());
         to.register(
             "tsa_unresolved_domains",
             "Domains of the rules that DNS did not tell of",

@@ -8,6 +8,8 @@ use kumo_tsa_core::wire::Time;
 use serde::Serialize;
 
 use super::feed::{Change, Feed};
+use super::mirror::Mirror;
+use crate::host::Clock;
 
 /// How many ends of effects are remembered for readers that have not heard of them; who is farther behind begins anew.
 const ENDS_AT_MOST: usize = 65_536;
@@ -28,47 +30,66 @@ enum Frame<'f> {
 }
 
 impl Told {
-    pub(super) fn new() -> Self {
+    /// Feeds without anything in them; what they do not keep they make from the mirror.
+    pub(super) fn new(mirror: &Arc<Mirror>, clock: &Clock) -> Self {
+        let (of_slot, of_effect) = ((mirror.clone(), clock.clone()), (mirror.clone(), clock.clone()));
+        let slots = move |slots: &[Slot]| {
+            let now = of_slot.1.now();
+            let hold = |state: &State, slot| state.hold(slot, now).map(|hold| text(&hold));
+            of_slot.0.read(|state| slots.iter().map(|slot| hold(state, slot)).collect())
+        };
+        let effects = move |ids: &[EffectId]| {
+            let now = of_effect.1.now();
+            let put = |state: &State, id: &EffectId| state.view(*id, now).map(|view| text(&Frame::Put(&view)));
+            of_effect.0.read(|state| ids.iter().map(|id| put(state, id)).collect())
+        };
         // Ends by hand on the first feed are remembered until the end that was told first: a client that has not heard of
         // them forgets the entry by itself then, so there is nothing to bound.
-        Self { holds: Arc::new(Feed::new(usize::MAX)), effects: Arc::new(Feed::new(ENDS_AT_MOST)) }
+        Self {
+            holds: Arc::new(Feed::new(usize::MAX, Box::new(slots))),
+            effects: Arc::new(Feed::new(ENDS_AT_MOST, Box::new(effects))),
+        }
     }
 
     /// Tells of effects that have changed.
     pub(super) fn changes(&self, state: &State, touched: &[Touched], now: Time) {
+        let read = self.effects.is_read();
         self.effects.publish(touched.iter().map(|one| {
             let change = match state.view(one.id, now) {
-                Some(view) => put(&view),
+                Some(view) => put(&view, read),
                 None => Change::End { frame: text(&Frame::Delete { kind: one.kind, key: one.id.to_string() }) },
             };
             (one.id, change)
         }));
-        let holds = touched.iter().filter(|one| one.kind != EffectKind::Override);
-        self.holds.publish(holds.map(|one| {
+        let read = self.holds.is_read();
+        for one in touched.iter().filter(|one| one.kind != EffectKind::Override) {
             let change = match state.notice(one, now) {
-                Some(hold) if expires(&hold) > now => Change::Put { frame: text(&hold), expires: expires(&hold) },
-                Some(hold) => Change::End { frame: text(&hold) },
+                Some(hold) if expires(&hold) <= now => Change::End { frame: text(&hold) },
+                // Another effect than the one that holds the slot has changed.
+                Some(hold) if self.holds.expires(&one.slot) == Some(expires(&hold)) => continue,
+                Some(hold) => Change::Put { frame: read.then(|| text(&hold)), expires: expires(&hold) },
                 None => Change::Forget,
             };
-            (one.slot.clone(), change)
-        }));
+            self.holds.publish([(one.slot.clone(), change)]);
+        }
     }
 
     /// Tells of all that is in force.
     pub(super) fn everything(&self, state: &State, now: Time) {
-        self.effects.publish(state.views(now).iter().filter_map(|view| Some((view.key.parse().ok()?, put(view)))));
+        let views = state.views(now);
+        self.effects.publish(views.iter().filter_map(|view| Some((view.key.parse().ok()?, put(view, false)))));
         let ready = state.ready_suspensions(now).into_iter().map(Hold::Ready);
         let sched = state.sched_suspensions(now).into_iter().map(Hold::Sched);
         let bounces = state.bounces(now).into_iter().map(Hold::Bounce);
         self.holds.publish(ready.chain(sched).chain(bounces).map(|hold| {
-            let change = Change::Put { frame: text(&hold), expires: expires(&hold) };
+            let change = Change::Put { frame: None, expires: expires(&hold) };
             (slot(hold), change)
         }));
     }
 }
 
-fn put(view: &View) -> Change {
-    Change::Put { frame: text(&Frame::Put(view)), expires: view.value.until }
+fn put(view: &View, read: bool) -> Change {
+    Change::Put { frame: read.then(|| text(&Frame::Put(view))), expires: view.value.until }
 }
 
 fn text(frame: &impl Serialize) -> Utf8Bytes {

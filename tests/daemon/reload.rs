@@ -27,15 +27,15 @@ async fn a7_a_bad_file_never_replaces_a_good_one() {
     }
     std::fs::remove_file(rig.path(FILE)).unwrap();
     half_a_minute().await;
-    assert_eq!(rig.metric("tsa_reload_failures_total").await, Some(3.0));
+    assert_eq!(rig.metric("tsa_shaping_reload_failures_total").await, Some(3.0));
     publish(&rig, 1, "hold it").await;
     assert_eq!(effects(&rig).await, 1, "the rules from before are in force");
     rig.write(FILE, &RULES.replace("hold it", "hold them"));
     half_a_minute().await;
     publish(&rig, 2, "hold them").await;
     assert_eq!(effects(&rig).await, 2);
-    assert_eq!(rig.metric("tsa_reload_failures_total").await, Some(3.0));
-    assert_eq!(rig.metric("tsa_reloads_total").await, Some(1.0));
+    assert_eq!(rig.metric("tsa_shaping_reload_failures_total").await, Some(3.0));
+    assert_eq!(rig.metric("tsa_shaping_reloads_total").await, Some(1.0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -57,3 +57,13 @@ impl kumo_tsa_core::decide::Batch for Batch {
         Self::delete(self, key);
     }
 }
+
+impl<'c> FromIterator<&'c kumo_tsa_core::decide::Change> for Batch {
+    fn from_iter<I: IntoIterator<Item = &'c kumo_tsa_core::decide::Change>>(changes: I) -> Self {
+        let mut batch = Self::default();
+        for change in changes {
+            change.write(&mut batch);
+        }
+        batch
+    }
+}

@@ -34,7 +34,7 @@ impl View<Slot> for Events {
         None
     }
 
-    fn sort(&self, live: &mut Vec<(Time, Slot, Utf8Bytes)>) {
+    fn sort(&self, live: &mut Vec<(Time, Slot)>) {
         sort_holds(live);
     }
 }
@@ -57,19 +57,19 @@ impl View<Slot> for Suspensions {
         None
     }
 
-    fn sort(&self, live: &mut Vec<(Time, Slot, Utf8Bytes)>) {
+    fn sort(&self, live: &mut Vec<(Time, Slot)>) {
         sort_holds(live);
     }
 }
 
 /// Paths, then queues, then bounces; each by end, then by name.
-fn sort_holds(live: &mut [(Time, Slot, Utf8Bytes)]) {
+fn sort_holds(live: &mut [(Time, Slot)]) {
     let rank = |slot: &Slot| match slot {
         Slot::Path(_) => 0,
         Slot::Queues(_) => 1,
         Slot::Bounces(_) | Slot::Site { .. } | Slot::Domain { .. } => 2,
     };
-    live.sort_by(|(a_end, a, _), (b_end, b, _)| (rank(a), a_end, a).cmp(&(rank(b), b_end, b)));
+    live.sort_by(|(a_end, a), (b_end, b)| (rank(a), a_end, a).cmp(&(rank(b), b_end, b)));
 }
 
 impl View<EffectId> for Everything {
@@ -85,5 +85,5 @@ impl View<EffectId> for Everything {
         Some(Utf8Bytes::from_static(r#"{"Ready":{}}"#))
     }
 
-    fn sort(&self, _live: &mut Vec<(Time, EffectId, Utf8Bytes)>) {}
+    fn sort(&self, _live: &mut Vec<(Time, EffectId)>) {}
 }

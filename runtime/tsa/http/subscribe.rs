@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use super::App;
 use crate::host::Host;
 use crate::host::http::Answer;
-use crate::tsa::feed::{Feed, Snapshot};
+use crate::tsa::feed::{Feed, Framed, Snapshot};
 
 /// How many frames are gathered before they are handed to the socket.
 const AT_ONCE: usize = 512;
@@ -31,7 +31,7 @@ pub(super) trait View<K>: Clone + Send + Sync + 'static {
     /// Between the state and the changes.
     fn ready(&self) -> Option<Utf8Bytes>;
     /// Which of what holds goes first.
-    fn sort(&self, live: &mut Vec<(Time, K, Utf8Bytes)>);
+    fn sort(&self, live: &mut Vec<(Time, K)>);
 }
 
 /// Turns a request into a subscription.
@@ -51,9 +51,9 @@ where
     })
 }
 
-async fn serve<K, V>(socket: WebSocket, host: &Host, feed: &Feed<K>, view: &V)
+async fn serve<K, V>(socket: WebSocket, host: &Host, feed: &Arc<Feed<K>>, view: &V)
 where
-    K: Clone + Eq + Hash,
+    K: Clone + Eq + Hash + Send + Sync + 'static,
     V: View<K>,
 {
     let (mut sink, source) = socket.split();
@@ -78,9 +78,9 @@ async fn listen(mut source: SplitStream<WebSocket>) {
     }
 }
 
-async fn send<K, V>(sink: &mut SplitSink<WebSocket, Message>, feed: &Feed<K>, view: &V) -> Result<(), axum::Error>
+async fn send<K, V>(sink: &mut SplitSink<WebSocket, Message>, feed: &Arc<Feed<K>>, view: &V) -> Result<(), axum::Error>
 where
-    K: Clone + Eq + Hash,
+    K: Clone + Eq + Hash + Send + Sync + 'static,
     V: View<K>,
 {
     let mut newer = feed.watch();
@@ -97,23 +97,46 @@ where
                 }
                 continue;
             }
-            for (key, frame) in changed {
-                if let Some(frame) = view.frame(&key, frame) {
-                    sink.feed(Message::Text(frame)).await?;
-                }
-            }
+            send_frames(sink, feed, view, changed).await?;
             sink.flush().await?;
         }
     }
 }
 
+/// Hands frames to the socket; those that are not kept are made first, apart from those who publish.
+async fn send_frames<K, V>(
+    sink: &mut SplitSink<WebSocket, Message>,
+    feed: &Arc<Feed<K>>,
+    view: &V,
+    framed: Vec<Framed<K>>,
+) -> Result<(), axum::Error>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: View<K>,
+{
+    let missing: Vec<K> = framed.iter().filter(|(_, frame)| frame.is_none()).map(|(key, _)| key.clone()).collect();
+    let mut made = Vec::new().into_iter();
+    if !missing.is_empty() {
+        let feed = feed.clone();
+        made = tokio::task::spawn_blocking(move || feed.render(&missing)).await.map_err(axum::Error::new)?.into_iter();
+    }
+    for (key, frame) in framed {
+        // What does not hold any more comes again, as its end, unless it ends by itself.
+        let frame = frame.or_else(|| made.next().flatten());
+        if let Some(frame) = frame.and_then(|frame| view.frame(&key, frame)) {
+            sink.feed(Message::Text(frame)).await?;
+        }
+    }
+    Ok(())
+}
+
 async fn send_state<K, V>(
     sink: &mut SplitSink<WebSocket, Message>,
-    feed: &Feed<K>,
+    feed: &Arc<Feed<K>>,
     view: &V,
 ) -> Result<u64, axum::Error>
 where
-    K: Clone + Eq + Hash,
+    K: Clone + Eq + Hash + Send + Sync + 'static,
     V: View<K>,
 {
     if let Some(frame) = view.first() {
@@ -121,10 +144,9 @@ where
     }
     let Snapshot { version, mut live } = feed.snapshot();
     view.sort(&mut live);
-    for (_, key, frame) in live {
-        if let Some(frame) = view.frame(&key, frame) {
-            sink.feed(Message::Text(frame)).await?;
-        }
+    let mut live = live.into_iter().map(|(_, key)| (key, None)).peekable();
+    while live.peek().is_some() {
+        send_frames(sink, feed, view, live.by_ref().take(AT_ONCE).collect()).await?;
     }
     if let Some(frame) = view.ready() {
         sink.feed(Message::Text(frame)).await?;
