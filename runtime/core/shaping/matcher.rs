@@ -1,5 +1,6 @@
 //! All patterns of a scope, tried on a response in one pass (semantics S6).
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -144,6 +145,8 @@ struct Search<'m> {
     matcher: &'m Matcher,
     text: &'m str,
     internal: bool,
+    /// The text in lower case as far as ASCII goes, once it is asked for.
+    lower: OnceCell<String>,
     /// Patterns that are done with.
     done: Seen,
     /// Rules that matched.
@@ -153,7 +156,8 @@ struct Search<'m> {
 
 impl<'m> Search<'m> {
     fn new(matcher: &'m Matcher, text: &'m str, internal: bool) -> Self {
-        Self { matcher, text, internal, done: Seen::default(), hit: Seen::default(), hits: Hits::default() }
+        let (done, hit, hits) = (Seen::default(), Seen::default(), Hits::default());
+        Self { matcher, text, internal, lower: OnceCell::new(), done, hit, hits }
     }
 
     /// A text that the pattern needs begins at `start`.
@@ -172,7 +176,7 @@ impl<'m> Search<'m> {
     }
 
     fn attempt(&mut self, at: usize) {
-        if !self.done.insert(at, self.matcher.patterns.len()) {
+        if !self.done.insert(at, self.matcher.patterns.len()) || !self.has_all_that_it_needs(at) {
             return;
         }
         match self.matcher.patterns[at].pattern.is_match(self.text) {
@@ -180,6 +184,17 @@ impl<'m> Search<'m> {
             Ok(true) => self.hit(at),
             Err(Exceeded) => self.hits.exceeded.extend(relevant(self.matcher, at, self.internal)),
         }
+    }
+
+    /// Whether the response has, besides the text that led here, one of each further set that the pattern needs: asking that
+    /// first is much cheaper than trying the pattern.
+    fn has_all_that_it_needs(&self, at: usize) -> bool {
+        let Some(need) = &self.matcher.patterns[at].pattern.need else { return true };
+        if need.sets.len() < 2 || (need.folds && has_folded(self.text)) {
+            return true;
+        }
+        let lower = self.lower.get_or_init(|| self.text.to_ascii_lowercase());
+        need.sets.iter().all(|set| set.iter().any(|text| lower.contains(text.as_str())))
     }
 
     fn hit(&mut self, at: usize) {
