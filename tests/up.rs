@@ -51,12 +51,43 @@ fn the_field_responses_are_all_accepted() {
 }
 
 #[test]
+fn who_has_seen_enough_may_stop_reading() {
+    use std::io::{BufRead, BufReader};
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tsa"))
+        .args(["up", "--traffic", "--for", "60s"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("KUMO_TSA_LISTEN", "127.0.0.1:0")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("running "), "{line}");
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success() && !text(&ended.stderr).contains("panicked"), "{}", text(&ended.stderr));
+}
+
+#[test]
+fn a_folder_without_responses_gets_those_of_the_quickstart() {
+    let dir = tempfile::tempdir().unwrap();
+    let quickstart = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
+    for file in ["tsa_init.lua", "shaping.toml"] {
+        std::fs::copy(quickstart.join(file), dir.path().join(file)).unwrap();
+    }
+    let output = tsa(&["up", dir.path().to_str().unwrap(), "--traffic", "--for", "1s"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains(" responses of "), "{}", text(&output.stdout));
+}
+
+#[test]
 fn wrong_usage_says_what_to_type() {
     for (arguments, said) in [
         (
             &["up", "no/such/folder"][..],
             "no `no/such/folder/tsa_init.lua`: DIR must be a folder with a tsa_init.lua, such as examples/quickstart",
         ),
+        (&["up", "examples/quickstart/tsa_init.lua"], "is a file: DIR is the folder that holds tsa_init.lua"),
         (&["up", "--rate", "5"], "--traffic"),
         (&["up", "--for", "20 seks"], "invalid duration `20 seks`: unknown unit"),
         (

@@ -1,6 +1,7 @@
 //! What `tsa up` shows: a line for each effect, a running count, a summary.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -18,6 +19,7 @@ const PATTERN_CHARS: usize = 60;
 #[derive(Debug)]
 pub(super) struct Show {
     bar: Option<ProgressBar>,
+    closed: bool,
     rules: BTreeMap<String, Tally>,
     effects: BTreeMap<EffectId, (String, Time)>,
 }
@@ -40,16 +42,21 @@ impl Show {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Self { bar, rules: BTreeMap::new(), effects: BTreeMap::new() }
+        Self { bar, closed: false, rules: BTreeMap::new(), effects: BTreeMap::new() }
     }
 
     /// A line of text.
-    #[allow(clippy::print_stdout, reason = "this is what the command is for")]
-    pub(super) fn line(&self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
-            None => println!("{text}"),
+            // Who reads may have seen enough, as `head` does.
+            None => self.closed |= writeln!(std::io::stdout(), "{text}").is_err(),
         }
+    }
+
+    /// Whether nobody reads any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// An effect that began or lasts longer now. One that lasts longer is counted and not shown.
@@ -86,7 +93,7 @@ impl Show {
     }
 
     /// The running count.
-    pub(super) fn count(&self, counts: Counts, after: Duration) {
+    pub(super) fn count(&mut self, counts: Counts, after: Duration) {
         let text = format!(
             "{:>6.1}s  {} records, {:.0} a second, {} delivered{}; {} effects",
             after.as_secs_f64(),
@@ -103,7 +110,7 @@ impl Show {
     }
 
     /// What it came to, once traffic has stopped.
-    pub(super) fn summary(&self, counts: Counts, after: Duration, now: Time) {
+    pub(super) fn summary(&mut self, counts: Counts, after: Duration, now: Time) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -120,16 +127,21 @@ impl Show {
         self.line(&format!("{} effects of {} rules, {live} in force now:", self.effects.len(), self.rules.len()));
         let mut rules: Vec<_> = self.rules.iter().collect();
         rules.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.started));
-        for (place, tally) in rules {
-            let live = self.effects.values().filter(|(rule, until)| rule == place && *until > now).count();
-            self.line(&format!(
-                "  {:>3} begun, {:>4} times prolonged, {live:>3} in force  {}  {place} `{}`",
-                tally.started,
-                tally.prolonged,
-                tally.actions,
-                shortened(&tally.pattern, PATTERN_CHARS)
-            ));
+        let lines: Vec<String> = rules.into_iter().map(|(place, tally)| self.rule_line(place, tally, now)).collect();
+        for line in lines {
+            self.line(&line);
         }
+    }
+
+    fn rule_line(&self, place: &str, tally: &Tally, now: Time) -> String {
+        let live = self.effects.values().filter(|(rule, until)| rule == place && *until > now).count();
+        format!(
+            "  {:>3} begun, {:>4} times prolonged, {live:>3} in force  {}  {place} `{}`",
+            tally.started,
+            tally.prolonged,
+            tally.actions,
+            shortened(&tally.pattern, PATTERN_CHARS)
+        )
     }
 }
 

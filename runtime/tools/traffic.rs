@@ -85,6 +85,11 @@ impl Traffic {
         Self::parse(&text, seed).with_context(|| format!("responses `{}`", path.display()))
     }
 
+    /// The responses that the quickstart carries.
+    pub(super) fn quickstart(seed: u64) -> anyhow::Result<Self> {
+        Self::parse(include_str!("../../examples/quickstart/responses.tsv"), seed)
+    }
+
     fn parse(text: &str, seed: u64) -> anyhow::Result<Self> {
         let mut providers: BTreeMap<&str, Provider> = BTreeMap::new();
         for (index, line) in text.lines().enumerate() {

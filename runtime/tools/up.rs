@@ -37,7 +37,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     traffic: bool,
 
-    /// The responses to play: lines of provider, code and text with tabs between [default: DIR/responses.tsv]
+    /// The responses to play: lines of provider, code and text with tabs between [default: DIR/responses.tsv, else those of the quickstart]
     #[arg(long, value_name = "FILE", requires = "traffic")]
     responses: Option<PathBuf>,
 
@@ -65,6 +65,9 @@ pub(super) struct Arguments {
 /// Runs the policies of the folder.
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let policy = arguments.dir.join(POLICY);
+    if arguments.dir.is_file() {
+        bail!("`{}` is a file: DIR is the folder that holds {POLICY}, such as {QUICKSTART}", arguments.dir.display());
+    }
     if !policy.is_file() {
         bail!("no `{}`: DIR must be a folder with a {POLICY}, such as {QUICKSTART}", policy.display());
     }
@@ -83,8 +86,12 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 fn load_traffic(arguments: &Arguments) -> anyhow::Result<Traffic> {
-    let file = arguments.responses.clone().unwrap_or_else(|| arguments.dir.join(RESPONSES));
-    Traffic::load(&file, arguments.seed)
+    let own = arguments.dir.join(RESPONSES);
+    match &arguments.responses {
+        Some(file) => Traffic::load(file, arguments.seed),
+        None if own.exists() => Traffic::load(&own, arguments.seed),
+        None => Traffic::quickstart(arguments.seed),
+    }
 }
 
 /// Plays traffic, if there is any, and shows what the daemon decides, until the time is up or Ctrl-C.
@@ -104,7 +111,7 @@ async fn watch(arguments: &Arguments, host: &Host, daemon: &Daemon, traffic: Opt
     let mut ticks = tokio::time::interval_at(started + COUNT_EVERY, COUNT_EVERY);
     let end = over(arguments.duration);
     tokio::pin!(end);
-    loop {
+    while !show.is_closed() {
         tokio::select! {
             reason = &mut end => {
                 reason?;

@@ -53,7 +53,6 @@ impl Announcements {
             let Skipped { rule, action, why } = skipped;
             let why = match why {
                 Why::NoTenant => "the queue of the record has no tenant",
-                Why::NoSite => "the record has no site",
                 Why::NoDomain => "the queue of the record has no domain",
             };
             tracing::warn!("rule `{}` at {} cannot {action}: {why}", rule.pattern(), rule.origin);

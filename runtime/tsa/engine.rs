@@ -155,6 +155,10 @@ impl Engine {
 
     /// Looks up the record's rules, without holding anything up. Most records match none and are done with.
     fn matched<'r>(&self, rules: &'r Shaping, record: &'r Record<'r>) -> Option<Matched<'r>> {
+        if record.site.is_empty() {
+            self.metrics.record(Some(record.kind), Outcome::NoSite);
+            return None;
+        }
         let matched = Matched::find(rules, record);
         for rule in matched.exceeded() {
             self.announcements.bound_hit(rule);
@@ -164,8 +168,7 @@ impl Engine {
             self.metrics.matched(rule);
         }
         if hits.is_empty() {
-            let outcome = if record.site.is_empty() { Outcome::NoSite } else { Outcome::Unmatched };
-            self.metrics.record(Some(record.kind), outcome);
+            self.metrics.record(Some(record.kind), Outcome::Unmatched);
             return None;
         }
         Some(matched)
@@ -404,11 +407,5 @@ fn newest(decisions: &[Decision]) -> Vec<&Change> {
 }
 
 fn outcome(decision: &Decision) -> Outcome {
-    if decision.no_site {
-        Outcome::NoSite
-    } else if decision.changes.is_empty() {
-        Outcome::Unchanged
-    } else {
-        Outcome::Counted
-    }
+    if decision.changes.is_empty() { Outcome::Unchanged } else { Outcome::Counted }
 }

@@ -90,8 +90,6 @@ pub struct Skipped {
 pub enum Why {
     /// The record's queue has no tenant (A2, A5).
     NoTenant,
-    /// The record has no site (R4).
-    NoSite,
     /// The record's queue has no domain (A5).
     NoDomain,
 }
@@ -103,7 +101,11 @@ const FARTHEST_AHEAD: Duration = Duration::from_hours(7 * 24);
 ///
 /// `now` is the wall clock's time.
 pub fn decide<R: Rulebook + ?Sized>(state: &State, rules: &R, record: &Record<'_>, now: Time) -> Decision {
-    let mut decision = Decision { no_site: record.site.is_empty(), ..Decision::default() };
+    let mut decision = Decision::default();
+    if record.site.is_empty() {
+        decision.no_site = true;
+        return decision;
+    }
     let name = PathName::parse(&record.site, record.egress_source.as_deref());
     let text = record.one_line();
     let domains = record.domains();

@@ -63,7 +63,7 @@ impl Model {
             let for_domains: Vec<(String, bool)> =
                 domains.iter().filter_map(|domain| Some((domain.clone(), fits(domain)?))).collect();
             let matches = content.contains(&*rule.regex[0]) && !content.starts_with("KumoMTA internal: ");
-            if for_domains.is_empty() || !matches {
+            if for_domains.is_empty() || !matches || text("site").is_empty() {
                 continue;
             }
             if let Some(latest) = self.acts(rule, &text("site"), time) {
@@ -80,7 +80,7 @@ impl Model {
             let here = model.matches.iter().filter(|(r, p, _)| *r == rule.id.0[0] && p == path);
             here.map(|(_, _, time)| *time).collect()
         };
-        if path.is_empty() || times(self).iter().max().is_some_and(|newest| time <= newest - period) {
+        if times(self).iter().max().is_some_and(|newest| time <= newest - period) {
             return None;
         }
         self.matches.push((rule.id.0[0], path.to_owned(), time));
@@ -106,7 +106,7 @@ impl Model {
                 (name.to_owned(), String::new(), domain.to_owned(), tenant.to_owned(), campaign.to_owned(), false)
             };
             match action {
-                Action::Suspend if !path.is_empty() => {
+                Action::Suspend => {
                     targets.push(("Suspend".into(), path.clone(), String::new(), String::new(), String::new(), false));
                 }
                 Action::SuspendCampaign if !tenant.is_empty() && !campaign.is_empty() => {
@@ -122,7 +122,7 @@ impl Model {
                 Action::BounceTenant | Action::BounceCampaign if !tenant.is_empty() => {
                     targets.push(queues("BounceTenant", tenant, ""));
                 }
-                Action::SetConfig(setting) | Action::SetDomainConfig(setting) if !path.is_empty() => {
+                Action::SetConfig(setting) | Action::SetDomainConfig(setting) => {
                     let whole = matches!(action, Action::SetConfig(_));
                     let name = format!(
                         "{} {} {}",

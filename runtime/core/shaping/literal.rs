@@ -330,6 +330,7 @@ mod tests {
             (r"(?!x)foo\Kbar", "foobar"),
             ("(?!x)busy(*ACCEPT)full", "-"),
             ("(?!x)[bc]usy!", "usy!"),
+            (r"(?!x)(busy)\1", "busy"),
         ] {
             assert_eq!(fancy(pattern), expected, "{pattern}");
         }

@@ -1,6 +1,5 @@
 //! All patterns of a scope, tried on a response in one pass (semantics S6).
 
-use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -146,7 +145,7 @@ struct Search<'m> {
     text: &'m str,
     internal: bool,
     /// The text in lower case as far as ASCII goes, once it is asked for.
-    lower: OnceCell<String>,
+    lower: Option<String>,
     /// Patterns that are done with.
     done: Seen,
     /// Rules that matched.
@@ -157,7 +156,7 @@ struct Search<'m> {
 impl<'m> Search<'m> {
     fn new(matcher: &'m Matcher, text: &'m str, internal: bool) -> Self {
         let (done, hit, hits) = (Seen::default(), Seen::default(), Hits::default());
-        Self { matcher, text, internal, lower: OnceCell::new(), done, hit, hits }
+        Self { matcher, text, internal, lower: None, done, hit, hits }
     }
 
     /// A text that the pattern needs begins at `start`.
@@ -188,12 +187,12 @@ impl<'m> Search<'m> {
 
     /// Whether the response has, besides the text that led here, one of each further set that the pattern needs: asking that
     /// first is much cheaper than trying the pattern.
-    fn has_all_that_it_needs(&self, at: usize) -> bool {
+    fn has_all_that_it_needs(&mut self, at: usize) -> bool {
         let Some(need) = &self.matcher.patterns[at].pattern.need else { return true };
         if need.sets.len() < 2 || (need.folds && has_folded(self.text)) {
             return true;
         }
-        let lower = self.lower.get_or_init(|| self.text.to_ascii_lowercase());
+        let lower = self.lower.get_or_insert_with(|| self.text.to_ascii_lowercase());
         need.sets.iter().all(|set| set.iter().any(|text| lower.contains(text.as_str())))
     }
 

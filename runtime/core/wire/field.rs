@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::record::{EnhancedCode, Kind, Record, Response};
@@ -79,6 +80,48 @@ impl<'de> Deserialize<'de> for Object {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 Ok(Object)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// A record type, which is text: serde alone takes an object for a variant too, and finds a syntax error in a number.
+struct KindName(Kind);
+
+impl<'de> Deserialize<'de> for KindName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = KindName;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a record type, such as `Delivery`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<KindName, E> {
+                Kind::deserialize(StrDeserializer::new(text)).map(KindName)
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
+}
+
+/// An enhanced status code, which is an object: serde alone takes a list too.
+struct CodeObject(EnhancedCode);
+
+impl<'de> Deserialize<'de> for CodeObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = CodeObject;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with `class`, `subject` and `detail`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<CodeObject, A::Error> {
+                EnhancedCode::deserialize(MapAccessDeserializer::new(map)).map(CodeObject)
             }
         }
         deserializer.deserialize_map(Members)
@@ -186,7 +229,7 @@ enum Field {
 #[derive(Default)]
 #[expect(clippy::option_option, reason = "whether a field was there, and whether it was null")]
 struct Draft<'a> {
-    kind: Option<Kind>,
+    kind: Option<KindName>,
     id: Option<Text<'a>>,
     sender: Option<Text<'a>>,
     recipients: Option<Recipients<'a>>,
@@ -213,7 +256,7 @@ impl<'a> Draft<'a> {
         need(self.headers, "headers")?;
         let given = |slot: Option<Option<Text<'a>>>| slot.flatten().map(|text| text.0);
         Ok(Record {
-            kind: need(self.kind, "type")?,
+            kind: need(self.kind, "type")?.0,
             id: need(self.id, "id")?.0,
             sender: need(self.sender, "sender")?.0,
             recipients: need(self.recipients, "recipient")?,
@@ -325,7 +368,7 @@ impl<'de> Visitor<'de> for ResponseFields<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Response<'de>, A::Error> {
         let at = self.0;
         let mut code: Option<u16> = None;
-        let mut enhanced: Option<Option<EnhancedCode>> = None;
+        let mut enhanced: Option<Option<CodeObject>> = None;
         let mut content: Option<Text<'de>> = None;
         let mut command: Option<Option<Text<'de>>> = None;
         while let Some(field) = map.next_key::<ResponseField>()? {
@@ -342,7 +385,7 @@ impl<'de> Visitor<'de> for ResponseFields<'_> {
         }
         let response = Response {
             code: need(code, "code")?,
-            enhanced_code: enhanced.flatten(),
+            enhanced_code: enhanced.flatten().map(|code| code.0),
             content: need(content, "content")?.0,
             command: command.flatten().map(|text| text.0),
         };

@@ -135,10 +135,13 @@ impl<'a> Record<'a> {
     }
 
     fn check_recipients(&self) -> Result<(), BadRecord> {
+        if self.recipients.as_slice().is_empty() {
+            let why = "field `recipient`: an empty list; expected at least one address".to_owned();
+            return Err(BadRecord::Shape { why });
+        }
         for Text(address) in self.recipients.as_slice() {
-            let whole = address.rsplit_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
             let nobody = address.is_empty() && self.kind == Kind::Rejection;
-            if !whole && !nobody && !is_postmaster(address) {
+            if !is_address(address) && !nobody && !is_postmaster(address) {
                 let why = format!("field `recipient`: `{address}` is not an address; expected `user@domain`");
                 return Err(BadRecord::Shape { why });
             }
@@ -263,8 +266,24 @@ impl<'a> Record<'a> {
     }
 }
 
+/// The one address without a domain (RFC 5321 section 4.5.1), with or without the brackets of a command.
 fn is_postmaster(address: &str) -> bool {
-    address.eq_ignore_ascii_case("postmaster")
+    let bare = address.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(address);
+    bare.eq_ignore_ascii_case("postmaster")
+}
+
+/// Whether it is `local@domain` in the sense of RFC 5321 section 4.1.2; lenient about the characters of names, which are
+/// not for this to judge, and strict about those that no address has.
+fn is_address(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let quoted = local.len() >= 2 && local.starts_with('"') && local.ends_with('"');
+    let never = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '@');
+    let local_fits = !local.is_empty() && (quoted || !local.contains(never)) && !local.contains(char::is_control);
+    let domain_fits = match domain.strip_prefix('[') {
+        Some(literal) => literal.len() > 1 && literal.find(']') == Some(literal.len() - 1),
+        None => domain.strip_suffix('.').unwrap_or(domain).split('.').all(|label| !label.is_empty()),
+    };
+    local_fits && domain_fits && !domain.contains(never)
 }
 
 fn describe(error: &serde_json::Error, field: &str) -> BadRecord {

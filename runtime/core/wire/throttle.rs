@@ -68,12 +68,12 @@ impl FromStr for Throttle {
         let (local, spec) = split_local(text);
         let (spec, burst) = match spec.split_once(",max_burst=") {
             Some((spec, burst)) => {
-                (spec, Some(parse_count(burst).ok_or_else(|| bad("`max_burst` must be a number above zero"))?))
+                (spec, Some(parse_count(burst).ok_or_else(|| bad("`max_burst` is not a number above zero"))?))
             }
             None => (spec, None),
         };
         let (limit, period) = spec.split_once('/').ok_or_else(|| bad("there is no slash"))?;
-        let limit = parse_count(limit).ok_or_else(|| bad("the number must be above zero"))?;
+        let limit = parse_count(limit).ok_or_else(|| bad("what stands before the slash is not a number above zero"))?;
         let period = parse_period(period).ok_or_else(|| bad("unknown unit"))?;
         Ok(Self { limit, period, max_burst: burst, local })
     }
@@ -107,7 +107,7 @@ impl FromStr for Limit {
         let limit = parse_count(count).ok_or_else(|| BadSpec {
             what: "limit",
             text: text.to_owned(),
-            why: "the number must be above zero",
+            why: "it is not a number above zero",
             expected: "a number, such as `10` or `local:10`",
         })?;
         Ok(Self { limit, local })

@@ -82,9 +82,6 @@ impl Deed<'_> {
     /// Counts the record for a rule on its path. The newest of what is counted, when the rule acts.
     fn count(&mut self, rule: &Rule, count: NonZeroU64, period: Duration) -> Option<Time> {
         let path = &*self.record.site;
-        if path.is_empty() {
-            return None;
-        }
         let count = usize::try_from(count.get()).unwrap_or(usize::MAX);
         let by_path = rule.actions.iter().all(|action| matches!(action, Action::Suspend));
         let hold = if by_path { count } else { count.saturating_add(HELD_BEYOND) };
@@ -112,11 +109,6 @@ impl Deed<'_> {
         let of_queue =
             |action, tenant, campaign| Wanted { action, domain: queue.domain, tenant, campaign, rolled: false };
         let wanted = match (action, queue.tenant, queue.campaign) {
-            (Action::Suspend | Action::SetConfig(_) | Action::SetDomainConfig(_), ..)
-                if self.record.site.is_empty() =>
-            {
-                return self.skip(verdict.rule, action, Why::NoSite);
-            }
             (Action::Suspend, ..) => Wanted { action, domain: "", tenant: None, campaign: None, rolled: false },
             (Action::SetConfig(_) | Action::SetDomainConfig(_), ..) => {
                 return self.override_option(verdict, action, domains, queue.routing_domain);

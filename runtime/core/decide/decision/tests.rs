@@ -223,7 +223,7 @@ fn r2_each_recipient_domain_is_looked_up_and_a_rule_counts_once() {
 }
 
 #[test]
-fn r4_without_a_site_nothing_counts_and_no_path_is_touched() {
+fn r4_without_a_site_nothing_counts_and_nothing_begins() {
     let all = [
         Action::Suspend,
         Action::SuspendTenant,
@@ -234,16 +234,8 @@ fn r4_without_a_site_nothing_counts_and_no_path_is_touched() {
     let mut world = World::new(Book::one(rule(1, &all)).with("*", counted(2, 1, 60, &all), true));
     let decision = world.send(&Sent::new("m1", 1000).with("site", ""), 1000);
     assert!(decision.no_site);
-    assert_eq!(summary(&decision), [("SuspendTenant", What::Started), ("Bounce", What::Started)]);
-    let skipped: Vec<_> = decision.skipped.iter().map(|one| (one.rule.id.0[0], one.action, one.why)).collect();
-    assert_eq!(
-        skipped,
-        [(1, "Suspend", Why::NoSite), (1, "SetConfig", Why::NoSite), (1, "SetDomainConfig", Why::NoSite)]
-    );
+    assert_eq!((decision.matched, decision.changes.len(), decision.effects.len()), (0, 0, 0));
     assert_eq!(world.state.window_count(), 0);
-    let decision =
-        world.send(&Sent::new("m2", 1000).with("site", "").with("response", json!({"code": 250, "content": ""})), 1000);
-    assert!(decision.no_site, "said also of what matches nothing");
 }
 
 #[test]

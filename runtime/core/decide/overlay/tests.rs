@@ -105,7 +105,7 @@ fn o2_no_pattern_and_no_name_breaks_the_file() {
     wild.origin.file = "f\n[x]".into();
     let mut world = World::new(Book::one(wild));
     let sent = Sent::new("m1", 1000).with("egress_source", "s.\n]").with("site", "s.\n]->mx\n[q]@smtp_client");
-    world.send(&sent.with("recipient", "u@d\"]\n.example"), 1000);
+    world.send(&sent.with("queue", "q.example!d\"]\n.example"), 1000);
     let text = render_overlay(&world.state, at(1000));
     let file: toml::Table = text.parse().unwrap();
     assert_eq!(file.keys().collect::<Vec<_>>(), ["d\"]\n.example"]);

@@ -250,7 +250,7 @@ fn t4_thresholds() {
         refused("2/fortnight")
             .starts_with("2:22 bad-threshold field `Threshold`: invalid rate `2/fortnight`: unknown unit")
     );
-    assert!(refused("0/hr").contains("the number must be above zero"));
+    assert!(refused("0/hr").contains("what stands before the slash is not a number above zero"));
 }
 
 #[test]
