@@ -1,5 +1,7 @@
 //! Changes that are made together.
 
+use std::collections::HashSet;
+
 use fjall::Slice;
 
 /// Keys that are given values, and keys that are taken out, all at once.
@@ -39,10 +41,9 @@ impl Batch {
     pub(super) fn into_changes(self) -> Vec<(Slice, Option<Slice>)> {
         let mut changes = self.0;
         if changes.len() > 1 {
-            // Stable, so that of equal keys the last change stays last.
-            changes.sort_by(|a, b| a.0.cmp(&b.0));
+            let mut seen = HashSet::with_capacity(changes.len());
             changes.reverse();
-            changes.dedup_by(|later, kept| later.0 == kept.0);
+            changes.retain(|(key, _)| seen.insert(key.clone()));
         }
         changes
     }

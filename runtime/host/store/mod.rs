@@ -266,8 +266,8 @@ impl State {
 fn open(folder: &Path) -> fjall::Result<Open> {
     let database = Database::builder(folder)
         .cache_size(CACHE_BYTES)
-        // One of two always sees to what waits to be written before it compacts.
-        .worker_threads(2)
+        // Of several, one passes work on to the others in a busy loop while they compact.
+        .worker_threads(1)
         .max_journaling_size(128 * 1024 * 1024)
         .open()?;
     let keyspace =
