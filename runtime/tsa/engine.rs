@@ -67,6 +67,8 @@ pub(super) struct Engine {
     sync: bool,
     rules: ArcSwap<Handle>,
     held: Mutex<Held>,
+    /// Who takes records in.
+    turn: tokio::sync::Mutex<()>,
     mirror: Arc<Mirror>,
     told: Told,
     /// The next end may be another now.
@@ -113,6 +115,7 @@ impl Engine {
             rules: ArcSwap::from_pointee(rules),
             mirror,
             held: Mutex::new(Held { state, looked }),
+            turn: tokio::sync::Mutex::default(),
             ends: Notify::new(),
             announcements: Announcements::new(metrics.clone()),
             metrics,
@@ -137,6 +140,8 @@ impl Engine {
             if matched.is_empty() {
                 return Ok(());
             }
+            // Waiting here gives the thread to others; waiting for the lock itself would put it to sleep.
+            let _turn = self.turn.lock().await;
             self.take_in(&matched).inspect_err(|_| {
                 for one in &matched {
                     self.metrics.record(Some(one.record.kind), Outcome::Unavailable);
