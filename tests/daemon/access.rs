@@ -78,6 +78,43 @@ async fn other_credentials_are_refused() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_no_verdict_lets_nobody_in() {
+    let events = "
+kumo.on('http_server_validate_auth_basic', function(user, password)
+  return load('return ' .. password)()
+end)
+kumo.on('http_server_validate_auth_bearer', function(token) return load('return ' .. token)() end)
+";
+    let rig = Rig::new(RULES).policy(&rig::policy("trusted_hosts = {}", events)).start().await;
+    let ask = async |answer: &str| {
+        let basic = format!("Basic {}", data_encoding::BASE64.encode(format!("me:{answer}").as_bytes()));
+        let mut statuses = Vec::new();
+        for credentials in [basic, format!("Bearer {answer}")] {
+            let request = rig.client.get(rig.url("/tsa/effects.json")).header("authorization", credentials);
+            let response = request.send().await.unwrap();
+            statuses.push((response.status().as_u16(), response.text().await.unwrap() == "try again later"));
+        }
+        assert_eq!(statuses[0], statuses[1], "{answer}");
+        statuses[0]
+    };
+    for answer in ["'no'", "0", "1.5", "{}", "{ groups = {} }", "{ identity = '' }", "{ ok = true }", "print"] {
+        assert_eq!(ask(answer).await, (500, true), "{answer}");
+    }
+    for answer in ["nil", "false"] {
+        assert_eq!(ask(answer).await.0, 401, "{answer}");
+    }
+    for answer in [
+        "true",
+        "{ identity = 'me' }",
+        "{ groups = { 'operators' } }",
+        "{ identities = { { identity = 'me', context = 'HttpBasicAuth' } } }",
+        "{ peer_address = '192.0.2.1' }",
+    ] {
+        assert_eq!(ask(answer).await.0, 200, "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn tls_with_a_certificate_made_for_the_listener() {
     let rig = Rig::new(RULES).policy(&rig::policy("use_tls = true, hostname = 'tsa.example'", "")).start().await;
     let host = Host::new(Clock::system(), Paths::documented());
