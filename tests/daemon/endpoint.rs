@@ -99,8 +99,17 @@ async fn unknown_paths_are_404_and_wrong_methods_405() {
 #[tokio::test]
 async fn the_common_endpoints_answer() {
     let rig = Rig::new(RULES).start().await;
-    let (_, text) = rig.get("/metrics").await;
-    assert!(text.ends_with("# EOF\n") && text.contains("# TYPE tsa_effects_live gauge"), "{text}");
+    let metrics = async |accept: &str| {
+        let answer = rig.client.get(rig.url("/metrics")).header("accept", accept).send().await.unwrap();
+        (answer.headers()["content-type"].to_str().unwrap().to_owned(), answer.text().await.unwrap())
+    };
+    let (content_type, text) = metrics("*/*").await;
+    assert_eq!(content_type, "text/plain; version=0.0.4; charset=utf-8");
+    assert!(!text.contains("# EOF") && text.contains("# TYPE tsa_effects_live gauge"), "{text}");
+    assert!(text.contains("# TYPE tsa_shaping_reloads_total counter\ntsa_shaping_reloads_total 0"), "{text}");
+    let (content_type, text) = metrics("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.1").await;
+    assert_eq!(content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(text.ends_with("# EOF\n") && text.contains("# TYPE tsa_shaping_reloads counter"), "{text}");
     assert_eq!(rig.json("/metrics.json").await["tsa_effects_live"]["samples"][0]["value"], 0.0);
     assert!(rig.json("/api/machine-info").await["num_cores"].as_u64().unwrap() > 0);
     let post = async |path: &str, body: &'static str| {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::routing::{get, post};
 
 use super::{Access, Answer, Need, json, listener, plain};
@@ -21,7 +21,7 @@ pub fn standing_routes(host: &Host, access: &Arc<Access>) -> Router {
     let guard = |routes| access.guard(Need::Trusted, routes);
     let metrics_text = {
         let host = host.clone();
-        get(move || async move { metrics_text(&host) })
+        get(move |headers: HeaderMap| async move { metrics_text(&host, &headers) })
     };
     let metrics_json = {
         let host = host.clone();
@@ -46,9 +46,17 @@ pub fn standing_routes(host: &Host, access: &Arc<Access>) -> Router {
         .route("/api/admin/set_diagnostic_log_filter/v1", guard(set_filter))
 }
 
-fn metrics_text(host: &Host) -> Answer {
-    let mut answer = plain(StatusCode::OK, host.metrics().text());
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+fn metrics_text(host: &Host, headers: &HeaderMap) -> Answer {
+    let asked = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let open =
+        asked.flat_map(|value| value.split(',')).any(|one| one.trim().starts_with("application/openmetrics-text"));
+    let (text, content_type) = if open {
+        (host.metrics().open_metrics(), metrics::OPEN_METRICS)
+    } else {
+        (host.metrics().text(), metrics::CONTENT_TYPE)
+    };
+    let mut answer = plain(StatusCode::OK, text);
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
 }
 
