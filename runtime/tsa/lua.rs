@@ -169,7 +169,8 @@ impl FromLua for Verdict {
                 from: other.type_name(),
                 to: "verdict".to_owned(),
                 message: Some(
-                    "expected a boolean, or a table with `identities`, `groups`, `peer_address` or `identity`".to_owned(),
+                    "expected a boolean, or a table with `identities`, `groups`, `peer_address` or `identity`"
+                        .to_owned(),
                 ),
             }),
         }
