@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::routing::{get, post};
 
-use super::{Access, Answer, Need, json, listener, plain};
+use super::{Access, Answer, Need, json, listener, plain, read_body};
 use crate::host::{Host, metrics};
+
+/// What a request to administrate may send at most.
+const SMALL_BODY_BYTES: usize = 64 * 1024;
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -36,7 +39,13 @@ pub fn standing_routes(host: &Host, access: &Arc<Access>) -> Router {
     };
     let set_filter = {
         let host = host.clone();
-        post(move |body: Bytes| async move { set_filter(&host, &body) })
+        post(move |request: Request| async move {
+            let (head, body) = request.into_parts();
+            match read_body(&head.headers, body, SMALL_BODY_BYTES).await {
+                Ok(body) => set_filter(&host, &body),
+                Err(answer) => answer,
+            }
+        })
     };
     Router::new()
         .route("/metrics", guard(metrics_text))
