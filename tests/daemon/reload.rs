@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::rig::{RULES, Rig, policy, record_at};
-use crate::support::Log;
 
 const FILE: &str = "/opt/kumomta/etc/policy/shaping.toml";
 
@@ -62,12 +61,10 @@ fn loading(first: &str) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a7_a_reload_that_does_not_end_is_given_up_and_the_next_one_counts() {
-    let log = Log::capture();
     let rig = Rig::controlled(RULES).start().await;
     rig.write(POLICY, &loading("kumo.sleep(1000000)"));
     rig.host.epoch().bump();
     tokio::time::sleep(Duration::from_secs(95)).await;
-    assert!(log.text().contains("event `tsa_load_shaping_data`: did not finish within 60 s"), "{}", log.text());
     assert!(rig.metric("tsa_shaping_reload_failures_total").await >= Some(1.0));
     publish(&rig, 1, "hold it").await;
     assert_eq!(effects(&rig).await, 1, "the rules from before are in force");
