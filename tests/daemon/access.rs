@@ -25,6 +25,9 @@ async fn wary() -> Rig {
 async fn without_credentials_only_the_status_is_told() {
     let rig = wary().await;
     assert_eq!(rig.get("/tsa/status").await, (200, "TSA Daemon OK".to_owned()));
+    for path in ["/api/check-liveness/v1", "/rapidoc", "/api-docs/openapi.json"] {
+        assert_eq!(rig.get(path).await.0, 200, "{path}");
+    }
     assert_eq!(rig.get("/nothing").await.0, 404);
     let denied = |method: &str, path: &str| {
         let resource = format!("http_listener/{}/{path}", rig.address());
@@ -41,6 +44,8 @@ async fn without_credentials_only_the_status_is_told() {
         "metrics",
         "metrics.json",
         "api/machine-info",
+        "api/admin/memory/stats",
+        "api/admin/task-dump",
     ] {
         assert_eq!(rig.get(&format!("/{path}")).await, denied("GET", path));
     }

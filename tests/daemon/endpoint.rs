@@ -133,3 +133,25 @@ async fn two_daemons_in_one_process_do_not_know_of_each_other() {
     other.daemon.unwrap().stop().await;
     assert_eq!(one.get("/tsa/status").await.0, 200);
 }
+
+#[tokio::test]
+async fn the_endpoints_describe_themselves() {
+    let rig = Rig::new(RULES).start().await;
+    assert_eq!(rig.get("/api/check-liveness/v1").await, (200, "OK".to_owned()));
+    assert!(rig.json("/api/admin/memory/stats").await["resident_bytes"].as_u64().unwrap() > 1 << 20);
+    let (status, text) = rig.get("/api/admin/task-dump").await;
+    assert_eq!(status, 501);
+    assert!(text.contains("tokio_unstable"), "{text}");
+    let document = rig.json("/api-docs/openapi.json").await;
+    let (_, page) = rig.get("/rapidoc").await;
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), 20);
+    for (path, methods) in paths {
+        assert!(page.contains(&format!("<code>{path}</code>")), "{path} is not in the page");
+        for method in methods.as_object().unwrap().keys() {
+            let method = method.to_uppercase().parse().unwrap();
+            let answer = rig.client.request(method, rig.url(&path.replace("{id}", "x"))).send().await.unwrap();
+            assert!(![404, 405].contains(&answer.status().as_u16()), "{path}: {}", answer.status());
+        }
+    }
+}
