@@ -1,5 +1,6 @@
 //! What a host counts, in the form that Prometheus reads.
 
+use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::encoding::text;
@@ -52,6 +53,7 @@ impl Host {
 fn to_prometheus(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut help = None;
+    // Writing into a string cannot fail.
     for line in text.lines() {
         let mut words = line.splitn(4, ' ');
         match (words.next(), words.next(), words.next(), words.next()) {
@@ -59,9 +61,9 @@ fn to_prometheus(text: &str) -> String {
             (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
                 let suffix = if kind == "counter" { "_total" } else { "" };
                 if let Some((_, help)) = help.take().filter(|(of, _)| *of == name) {
-                    out.push_str(&format!("# HELP {name}{suffix} {help}\n"));
+                    let _ = writeln!(out, "# HELP {name}{suffix} {help}");
                 }
-                out.push_str(&format!("# TYPE {name}{suffix} {kind}\n"));
+                let _ = writeln!(out, "# TYPE {name}{suffix} {kind}");
             }
             (Some("#"), ..) => {}
             _ => {
