@@ -1,5 +1,6 @@
 //! What a host counts, in the form that Prometheus reads.
 
+use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::encoding::text;
@@ -8,7 +9,9 @@ use prometheus_client::registry::{Metric, Registry};
 use super::Host;
 
 /// The content type of [`Metrics::text`].
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The content type of [`Metrics::open_metrics`].
+pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The metrics of one host. Each part of the host registers what it counts and keeps a handle to it.
 #[derive(Debug, Default)]
@@ -20,8 +23,13 @@ impl Metrics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).register(name, help, metric);
     }
 
-    /// All metrics in the OpenMetrics text format.
+    /// All metrics in the text format of Prometheus, version 0.0.4.
     pub fn text(&self) -> String {
+        to_prometheus(&self.open_metrics())
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    pub fn open_metrics(&self) -> String {
         let mut out = String::new();
         // Writing into a string cannot fail.
         let _ = text::encode(&mut out, &self.0.lock().unwrap_or_else(PoisonError::into_inner));
@@ -30,7 +38,7 @@ impl Metrics {
 
     /// All metrics as JSON: per name its help, type and values; values with labels carry these.
     pub fn json(&self) -> serde_json::Value {
-        parse_text(&self.text())
+        parse_text(&self.open_metrics())
     }
 }
 
@@ -39,6 +47,32 @@ impl Host {
     pub fn metrics(&self) -> std::sync::Arc<Metrics> {
         self.slot(Metrics::default)
     }
+}
+
+/// In the older format a counter's family is named as its samples are, with `_total`; units and the end are not marked.
+fn to_prometheus(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut help = None;
+    // Writing into a string cannot fail.
+    for line in text.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some("HELP"), Some(name), rest) => help = Some((name, rest.unwrap_or_default())),
+            (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
+                let suffix = if kind == "counter" { "_total" } else { "" };
+                if let Some((_, help)) = help.take().filter(|(of, _)| *of == name) {
+                    let _ = writeln!(out, "# HELP {name}{suffix} {help}");
+                }
+                let _ = writeln!(out, "# TYPE {name}{suffix} {kind}");
+            }
+            (Some("#"), ..) => {}
+            _ => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+    out
 }
 
 fn parse_text(text: &str) -> serde_json::Value {
@@ -96,6 +130,22 @@ mod tests {
     use super::*;
     use prometheus_client::metrics::counter::Counter;
     use prometheus_client::metrics::family::Family;
+
+    #[test]
+    fn both_text_formats_name_counters_as_they_ask() {
+        let metrics = Metrics::default();
+        let counter = Counter::<u64>::default();
+        counter.inc();
+        metrics.register("tsa_reloads", "Reloads # TYPE", counter);
+        assert_eq!(
+            metrics.text(),
+            "# HELP tsa_reloads_total Reloads # TYPE.\n# TYPE tsa_reloads_total counter\ntsa_reloads_total 1\n"
+        );
+        assert_eq!(
+            metrics.open_metrics(),
+            "# HELP tsa_reloads Reloads # TYPE.\n# TYPE tsa_reloads counter\ntsa_reloads_total 1\n# EOF\n"
+        );
+    }
 
     #[test]
     fn text_and_json_tell_the_same() {

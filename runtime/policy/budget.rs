@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use mlua::debug::HookTriggers;
 use mlua::{Lua, VmState};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Instructions between two looks at the clock: far below a millisecond of Lua, and too rare to be felt.
 const STRIDE: u32 = 10_000;
@@ -62,7 +63,7 @@ impl Budget {
         poll_fn(|context| {
             let before =
                 self.deadline.swap(self.nanos().saturating_add(nanos_of(self.limit)).max(1), Ordering::Relaxed);
-            let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+            let polled = beside_others(|| catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))));
             self.deadline.store(before, Ordering::Relaxed);
             match polled {
                 Ok(polled) => polled.map(Ok),
@@ -96,6 +97,17 @@ impl Budget {
         }
         Ok(VmState::Continue)
     }
+}
+
+/// Runs what may take seconds, and never panics. The other tasks of a multi-threaded runtime go on meanwhile on another
+/// thread: a loop in a handler must not keep the daemon from taking records in.
+fn beside_others<T>(mut work: impl FnMut() -> T) -> T {
+    let many = Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread);
+    // In a `LocalSet` tokio refuses with a panic, before anything has run, and there is no way to ask.
+    if many && let Ok(done) = catch_unwind(AssertUnwindSafe(|| tokio::task::block_in_place(&mut work))) {
+        return done;
+    }
+    work()
 }
 
 fn nanos_of(duration: Duration) -> u64 {

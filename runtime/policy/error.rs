@@ -45,15 +45,13 @@ pub enum Error {
         source: mlua::Error,
     },
     /// A handler returned something else than the event asks for.
-    #[error("event `{event}`: returned {got}, expected `{expected}`: {why}")]
+    #[error("event `{event}`: returned {got}, {why}")]
     Returned {
         /// The event.
         event: String,
         /// The Lua types that were returned.
         got: String,
-        /// The Rust type that was asked for.
-        expected: String,
-        /// What the conversion says.
+        /// What was expected, as a policy calls it.
         why: String,
     },
     /// A handler waited and ran for too long.
@@ -191,34 +189,20 @@ pub fn explain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// The name of a Rust type without the paths: `Option<String>`.
-pub(super) fn short_type_name<T>() -> String {
-    let mut short = String::new();
-    let mut word = String::new();
-    for c in std::any::type_name::<T>().chars() {
-        match c {
-            ':' => word.clear(),
-            c if c.is_alphanumeric() || c == '_' => word.push(c),
-            c => {
-                short.push_str(&std::mem::take(&mut word));
-                short.push(c);
-            }
+/// What a conversion from Lua expected, without the names of Rust types where the conversion has better words.
+pub(super) fn expectation(error: mlua::Error) -> String {
+    match error {
+        mlua::Error::FromLuaConversionError { message: Some(message), .. } if message.starts_with("expected ") => {
+            message
         }
+        mlua::Error::BadArgument { cause, .. } => expectation((*cause).clone()),
+        other => Raised::from(other).message().to_owned(),
     }
-    short.push_str(&word);
-    short
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn type_names_lose_their_paths() {
-        assert_eq!(short_type_name::<Option<String>>(), "Option<String>");
-        assert_eq!(short_type_name::<()>(), "()");
-        assert_eq!(short_type_name::<(u16, Vec<mlua::Value>)>(), "(u16, Vec<Value>)");
-    }
 
     #[test]
     fn messages_and_tracebacks_come_apart() {

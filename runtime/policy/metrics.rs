@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -14,10 +13,11 @@ type Label = [(&'static str, String); 1];
 
 /// Shared by all policies of a host.
 pub(super) struct Metrics {
-    pub(super) loads: Counter,
+    /// A gauge, as [`Self::started`] is one: the documented names of both have no `_total`, which counters get.
+    pub(super) loads: Gauge,
     live: Gauge,
     spare: Gauge,
-    started: Family<Label, Counter>,
+    started: Family<Label, Gauge>,
     latency: Latency,
 }
 
@@ -28,7 +28,7 @@ impl Metrics {
         let registry = host.metrics();
         host.slot(|| {
             let metrics = Self {
-                loads: Counter::default(),
+                loads: Gauge::default(),
                 live: Gauge::default(),
                 spare: Gauge::default(),
                 started: Family::default(),

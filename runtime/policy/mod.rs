@@ -215,8 +215,7 @@ fn convert<R: FromLuaMulti>(event: &str, values: MultiValue, lua: &Lua) -> Resul
     R::from_lua_multi(values, lua).map_err(|error| Error::Returned {
         event: event.to_owned(),
         got,
-        expected: error::short_type_name::<R>(),
-        why: Raised::from(error).message().to_owned(),
+        why: error::expectation(error),
     })
 }
 

@@ -7,7 +7,8 @@ use futures_util::future::join_all;
 use kumo_tsa_core::shaping::{self, File, Findings, Format, LoadOptions, Origin, Shaping, Source, Unresolved};
 
 use super::Handle;
-use super::fetch::{Notes, fetch, level};
+use super::fetch::{Notes, fetch, is_remote, level};
+use super::kept::Kept;
 use super::rollup::Rollup;
 use crate::dns::Resolver;
 use crate::host::Host;
@@ -60,8 +61,8 @@ impl BadSource {
 /// the data behind the handle gets better as answers come.
 ///
 /// # Errors
-/// When a source that can be read cannot be used. A source that cannot be read counts as empty, and is mentioned as
-/// `local_load` and `remote_load` say.
+/// When a source that can be read cannot be used. A source that cannot be read is mentioned as `local_load` and
+/// `remote_load` say, and counts as empty; a URL that this host has loaded before counts as what it gave then.
 pub async fn load(host: &Host, paths: &[String], options: LoadOptions) -> Result<Handle, Error> {
     let (files, notes) = load_files(host, paths, &options).await?;
     let rollup = Rollup::ask(files, notes, options, Resolver::current(host)).await;
@@ -78,27 +79,47 @@ async fn load_files(host: &Host, paths: &[String], options: &LoadOptions) -> Res
     let fetched = join_all(paths.iter().map(|path| fetch(host, path, options))).await;
     let mut notes = Notes::default();
     let mut sources = Vec::new();
-    for (source, noted) in fetched {
+    for (path, (source, noted)) in paths.iter().zip(fetched) {
         notes.errors.extend(noted.errors);
         notes.warnings.extend(noted.warnings);
-        sources.extend(source);
+        sources.push(source.ok_or_else(|| path.clone()));
     }
-    let parse = move || sources.into_iter().map(|source| (shaping::parse(&source), source)).collect::<Vec<_>>();
+    let parse = move || {
+        let parsed = sources.into_iter().map(|source| source.map(|source| (shaping::parse(&source), source)));
+        parsed.collect::<Vec<_>>()
+    };
     // The overrides of a busy daemon are megabytes of TOML.
     let parsed = tokio::task::spawn_blocking(parse).await.map_err(|error| Error::Failed(error.to_string()))?;
 
+    let kept = host.slot(Kept::default);
+    let last = |path: &str| if options.skip_remote { None } else { last_good(&kept, path) };
     let (mut files, mut bad) = (Vec::new(), Vec::new());
-    for (outcome, source) in parsed {
-        match outcome {
-            Ok(file) => files.push(Arc::new(file)),
-            Err(findings) if source.format == Format::Either && findings.is_syntax() => {
+    for one in parsed {
+        match one {
+            Ok((Ok(file), source)) => {
+                let file = Arc::new(file);
+                if is_remote(&source.name) {
+                    kept.keep(&source.name, &file);
+                }
+                files.push(file);
+            }
+            Ok((Err(findings), source)) if source.format == Format::Either && findings.is_syntax() => {
                 let text = BadSource::new(&source, findings).to_string();
                 notes.add(level(&source.name, options), text);
+                files.extend(last(&source.name));
             }
-            Err(findings) => bad.push(BadSource::new(&source, findings)),
+            Ok((Err(findings), source)) => bad.push(BadSource::new(&source, findings)),
+            Err(path) => files.extend(last(&path)),
         }
     }
     if bad.is_empty() { Ok((files, notes)) } else { Err(Error::Sources(bad)) }
+}
+
+/// What a URL gave before, now that it gives nothing: rules that were good are not replaced by none.
+fn last_good(kept: &Kept, url: &str) -> Option<Arc<File>> {
+    let file = kept.last(url)?;
+    tracing::warn!("remote shaping source {url}: what it gave before stays in force");
+    Some(file)
 }
 
 /// The blocks whose domains did not resolve when they were last loaded, by place and domain.

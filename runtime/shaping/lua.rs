@@ -94,7 +94,7 @@ impl FromLua for LuaShaping {
         Err(Error::FromLuaConversionError {
             from: value.type_name(),
             to: "shaping data".to_owned(),
-            message: Some(format!("expected the value of `kumo.shaping.load`, got {}", value.type_name())),
+            message: Some("expected the value of `kumo.shaping.load`".to_owned()),
         })
     }
 }

@@ -4,6 +4,7 @@
 
 mod fetch;
 mod handle;
+mod kept;
 mod load;
 mod lua;
 mod rollup;

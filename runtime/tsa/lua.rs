@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ipnet::IpNet;
-use mlua::{ExternalError, Lua, Value};
+use mlua::{ExternalError, FromLua, Lua, Table, Value};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
@@ -20,8 +20,8 @@ use crate::shaping::LuaShaping;
 pub(super) const TSA_INIT: Event<(), ()> = Event::single("tsa_init");
 /// Asked at start and every 30 s for the rules.
 pub(super) const TSA_LOAD_SHAPING_DATA: Event<(), LuaShaping> = Event::single("tsa_load_shaping_data");
-const VALIDATE_BASIC: Event<(String, String), Value> = Event::single("http_server_validate_auth_basic");
-const VALIDATE_BEARER: Event<String, Value> = Event::single("http_server_validate_auth_bearer");
+const VALIDATE_BASIC: Event<(String, String), Verdict> = Event::single("http_server_validate_auth_basic");
+const VALIDATE_BEARER: Event<String, Verdict> = Event::single("http_server_validate_auth_bearer");
 
 /// What a policy has asked of the daemon that runs it.
 pub(super) struct Wishes {
@@ -151,6 +151,47 @@ fn configure_tsa_db_path(lua: &Lua, (path, options): (String, Option<Value>)) ->
     Ok(())
 }
 
+/// What a handler says of credentials. Whatever is neither a boolean nor an identity is an error: a text such as
+/// `"no"` must not let anyone in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Verdict {
+    Good,
+    Bad,
+}
+
+impl FromLua for Verdict {
+    fn from_lua(value: Value, _: &Lua) -> mlua::Result<Self> {
+        match &value {
+            Value::Nil | Value::Boolean(false) => Ok(Self::Bad),
+            Value::Boolean(true) => Ok(Self::Good),
+            Value::Table(table) if tells_who(table)? => Ok(Self::Good),
+            other => Err(mlua::Error::FromLuaConversionError {
+                from: other.type_name(),
+                to: "verdict".to_owned(),
+                message: Some(
+                    "expected a boolean, or a table with `identities`, `groups`, `peer_address` or `identity`"
+                        .to_owned(),
+                ),
+            }),
+        }
+    }
+}
+
+/// Whether a table says who someone is (`auth_info` in interface C.8), or has an `identity`.
+fn tells_who(table: &Table) -> mlua::Result<bool> {
+    for field in ["identities", "groups", "peer_address", "identity"] {
+        let tells = match (field, table.get::<Value>(field)?) {
+            ("identities" | "groups", Value::Table(list)) => !list.is_empty(),
+            ("peer_address" | "identity", Value::String(text)) => !text.as_bytes().is_empty(),
+            _ => false,
+        };
+        if tells {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Credentials that the policy's handlers accept.
 pub(super) struct PolicyCredentials(pub(super) Policy);
 
@@ -164,9 +205,7 @@ impl Credentials for PolicyCredentials {
                 Offered::Bearer { token } => self.0.call(&VALIDATE_BEARER, token.clone()).await,
             };
             match answer {
-                Ok(None | Some(Value::Nil | Value::Boolean(false))) => Ok(false),
-                // True, or a table that tells of the identity.
-                Ok(Some(_)) => Ok(true),
+                Ok(verdict) => Ok(matches!(verdict, Some(Verdict::Good))),
                 Err(error) => Err(policy::explain(&error)),
             }
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use kumo_tsa_core::shaping::Shaping;
+
 use super::lua::TSA_LOAD_SHAPING_DATA;
 use crate::policy::{self, Policy, explain};
 use crate::shaping::Handle;
@@ -9,6 +11,15 @@ use crate::shaping::Handle;
 /// Asks the policy for the rules.
 pub(super) async fn load(policy: &Policy) -> Result<Handle, policy::Error> {
     policy.ask(&TSA_LOAD_SHAPING_DATA, ()).await.map(|shaping| shaping.0)
+}
+
+/// What there is to warn of; not the domains that do not resolve, which loading itself has said.
+pub(super) fn warnings(shaping: &Shaping) -> impl Iterator<Item = &String> {
+    let unresolved: Vec<_> =
+        shaping.unresolved().iter().map(|one| (format!("{}: ", one.origin), one.domain.clone())).collect();
+    let said =
+        move |text: &str| unresolved.iter().any(|(place, name)| text.starts_with(place) && text.contains(&**name));
+    shaping.warnings().iter().filter(move |text| !said(text))
 }
 
 /// What became of a reload.
@@ -38,7 +49,7 @@ pub(super) fn judge(old: &Handle, loaded: Result<&Handle, &policy::Error>, said:
     }
     *said = None;
     if before.hash() != after.hash() {
-        after.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        warnings(&after).for_each(|warning| tracing::warn!("{warning}"));
         tracing::info!("other rules are in force: {}", after.rules().len());
         return Reload::Changed;
     }

@@ -88,6 +88,9 @@ impl Daemon {
                 note(&addresses, &one);
                 listeners.spawn(serve(one, host.clone(), handler(app.clone())));
             }
+            if listeners.is_empty() {
+                tracing::warn!("the policy started no listener: see `tsa.start_http_listener`");
+            }
             listeners.spawn(serve_later(bound, host.clone(), app, addresses.clone()));
         }
         host.announce("initialization complete");
@@ -135,7 +138,7 @@ fn installs() -> Vec<Install> {
 fn say_what_is_wrong(handle: &Handle) {
     let shaping = handle.current();
     shaping.errors().iter().for_each(|error| tracing::error!("{error}"));
-    shaping.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    rules::warnings(&shaping).for_each(|warning| tracing::warn!("{warning}"));
 }
 
 async fn take_up_state(host: &Host, wish: &StoreWish, handle: Handle) -> Result<Engine, Error> {

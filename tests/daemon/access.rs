@@ -25,6 +25,9 @@ async fn wary() -> Rig {
 async fn without_credentials_only_the_status_is_told() {
     let rig = wary().await;
     assert_eq!(rig.get("/tsa/status").await, (200, "TSA Daemon OK".to_owned()));
+    for path in ["/api/check-liveness/v1", "/rapidoc", "/api-docs/openapi.json"] {
+        assert_eq!(rig.get(path).await.0, 200, "{path}");
+    }
     assert_eq!(rig.get("/nothing").await.0, 404);
     let denied = |method: &str, path: &str| {
         let resource = format!("http_listener/{}/{path}", rig.address());
@@ -41,6 +44,8 @@ async fn without_credentials_only_the_status_is_told() {
         "metrics",
         "metrics.json",
         "api/machine-info",
+        "api/admin/memory/stats",
+        "api/admin/task-dump",
     ] {
         assert_eq!(rig.get(&format!("/{path}")).await, denied("GET", path));
     }
@@ -74,6 +79,43 @@ async fn other_credentials_are_refused() {
     ] {
         let answer = rig.post(&[JSON, ("authorization", &credentials)], record(1, "hold it").to_string()).await;
         assert_eq!(answer, (status, text.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_verdict_lets_nobody_in() {
+    let events = "
+kumo.on('http_server_validate_auth_basic', function(user, password)
+  return load('return ' .. password)()
+end)
+kumo.on('http_server_validate_auth_bearer', function(token) return load('return ' .. token)() end)
+";
+    let rig = Rig::new(RULES).policy(&rig::policy("trusted_hosts = {}", events)).start().await;
+    let ask = async |answer: &str| {
+        let basic = format!("Basic {}", data_encoding::BASE64.encode(format!("me:{answer}").as_bytes()));
+        let mut statuses = Vec::new();
+        for credentials in [basic, format!("Bearer {answer}")] {
+            let request = rig.client.get(rig.url("/tsa/effects.json")).header("authorization", credentials);
+            let response = request.send().await.unwrap();
+            statuses.push((response.status().as_u16(), response.text().await.unwrap() == "try again later"));
+        }
+        assert_eq!(statuses[0], statuses[1], "{answer}");
+        statuses[0]
+    };
+    for answer in ["'no'", "0", "1.5", "{}", "{ groups = {} }", "{ identity = '' }", "{ ok = true }", "print"] {
+        assert_eq!(ask(answer).await, (500, true), "{answer}");
+    }
+    for answer in ["nil", "false"] {
+        assert_eq!(ask(answer).await.0, 401, "{answer}");
+    }
+    for answer in [
+        "true",
+        "{ identity = 'me' }",
+        "{ groups = { 'operators' } }",
+        "{ identities = { { identity = 'me', context = 'HttpBasicAuth' } } }",
+        "{ peer_address = '192.0.2.1' }",
+    ] {
+        assert_eq!(ask(answer).await.0, 200, "{answer}");
     }
 }
 

@@ -99,8 +99,17 @@ async fn unknown_paths_are_404_and_wrong_methods_405() {
 #[tokio::test]
 async fn the_common_endpoints_answer() {
     let rig = Rig::new(RULES).start().await;
-    let (_, text) = rig.get("/metrics").await;
-    assert!(text.ends_with("# EOF\n") && text.contains("# TYPE tsa_effects_live gauge"), "{text}");
+    let metrics = async |accept: &str| {
+        let answer = rig.client.get(rig.url("/metrics")).header("accept", accept).send().await.unwrap();
+        (answer.headers()["content-type"].to_str().unwrap().to_owned(), answer.text().await.unwrap())
+    };
+    let (content_type, text) = metrics("*/*").await;
+    assert_eq!(content_type, "text/plain; version=0.0.4; charset=utf-8");
+    assert!(!text.contains("# EOF") && text.contains("# TYPE tsa_effects_live gauge"), "{text}");
+    assert!(text.contains("# TYPE tsa_shaping_reloads_total counter\ntsa_shaping_reloads_total 0"), "{text}");
+    let (content_type, text) = metrics("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.1").await;
+    assert_eq!(content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(text.ends_with("# EOF\n") && text.contains("# TYPE tsa_shaping_reloads counter"), "{text}");
     assert_eq!(rig.json("/metrics.json").await["tsa_effects_live"]["samples"][0]["value"], 0.0);
     assert!(rig.json("/api/machine-info").await["num_cores"].as_u64().unwrap() > 0);
     let post = async |path: &str, body: &'static str| {
@@ -123,4 +132,26 @@ async fn two_daemons_in_one_process_do_not_know_of_each_other() {
     assert_eq!(other.metric("tsa_effects_live").await, Some(0.0));
     other.daemon.unwrap().stop().await;
     assert_eq!(one.get("/tsa/status").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_endpoints_describe_themselves() {
+    let rig = Rig::new(RULES).start().await;
+    assert_eq!(rig.get("/api/check-liveness/v1").await, (200, "OK".to_owned()));
+    assert!(rig.json("/api/admin/memory/stats").await["resident_bytes"].as_u64().unwrap() > 1 << 20);
+    let (status, text) = rig.get("/api/admin/task-dump").await;
+    assert_eq!(status, 501);
+    assert!(text.contains("tokio_unstable"), "{text}");
+    let document = rig.json("/api-docs/openapi.json").await;
+    let (_, page) = rig.get("/rapidoc").await;
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), 20);
+    for (path, methods) in paths {
+        assert!(page.contains(&format!("<code>{path}</code>")), "{path} is not in the page");
+        for method in methods.as_object().unwrap().keys() {
+            let method = method.to_uppercase().parse().unwrap();
+            let answer = rig.client.request(method, rig.url(&path.replace("{id}", "x"))).send().await.unwrap();
+            assert!(![404, 405].contains(&answer.status().as_u16()), "{path}: {}", answer.status());
+        }
+    }
 }

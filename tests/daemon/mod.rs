@@ -8,6 +8,7 @@ mod process;
 mod publish;
 mod reload;
 mod rig;
+mod stall;
 mod start;
 mod subscribe;
 mod time;

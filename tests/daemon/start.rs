@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::rig::{RULES, Rig, policy, record};
+use crate::support::Log;
 
 #[tokio::test]
 async fn what_others_wait_for_is_announced_in_order() {
@@ -29,6 +30,7 @@ async fn a_port_in_use_is_named() {
     let address = taken.local_addr().unwrap();
     let error = Rig::new(RULES).policy(&policy("", "").replace("127.0.0.1:0", &address.to_string())).fails().await;
     assert!(error.contains(&format!("cannot listen on `{address}`: Address already in use")), "{error}");
+    assert_eq!(error.matches("Address already in use").count(), 1, "{error}");
     assert!(error.contains("tsa_init.lua:4"), "the line of the policy: {error}");
 }
 
@@ -69,7 +71,11 @@ async fn policies_that_do_not_run_say_where() {
         ("tsa.start_http_listener", "tsa.start_smtp_listener", "start_smtp_listener"),
         (loading, "kumo.on('something_else'", "tsa_load_shaping_data has not been registered"),
         ("  return kumo.shaping.load", "  error 'on purpose' return kumo.shaping.load", "on purpose"),
-        ("  return kumo.shaping.load", "  return", "tsa_load_shaping_data"),
+        (
+            "  return kumo.shaping.load",
+            "  return",
+            "event tsa_load_shaping_data: returned table, expected the value of kumo.shaping.load",
+        ),
     ] {
         let text = policy("", "").replace(from, to);
         let error = Rig::new(RULES).policy(&text).fails().await.replace('`', "");
@@ -100,4 +106,23 @@ async fn the_store_goes_where_the_policy_says_and_old_files_stay() {
     }
     let rig = rig.restart().await;
     assert_eq!(rig.json("/tsa/effects.json").await.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_domain_that_does_not_resolve_is_warned_of_once() {
+    let log = Log::capture();
+    let rig = Rig::new("['none.example']\nmax_ready = 3\n").start().await;
+    let text = log.text();
+    assert_eq!(text.lines().filter(|line| line.contains("none.example")).count(), 1, "{text}");
+    assert!(!text.contains("started no listener"), "{text}");
+    drop(rig);
+}
+
+#[tokio::test]
+async fn a_policy_that_starts_no_listener_is_warned_of() {
+    let log = Log::capture();
+    let rig = Rig::new(RULES).policy(&policy("", "").replace("tsa.start_http_listener", "local _ =")).start().await;
+    let text = log.text();
+    assert!(text.contains("the policy started no listener: see `tsa.start_http_listener`"), "{text}");
+    drop(rig);
 }

@@ -1,5 +1,7 @@
 //! How long handlers may run.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kumo_tsa::policy::{Overran, Policy};
@@ -126,4 +128,65 @@ async fn events_wait_for_a_context_when_all_are_in_use() {
     }
     assert_eq!(outcomes[2], Ok(None));
     assert_eq!(outcomes[3], Err("event `slow`: did not finish within 60 s".to_owned()), "waiting counts");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handlers_that_compute_keep_no_other_task_waiting() {
+    let mut bench = Bench::new();
+    bench.options.without_yielding = Duration::from_secs(2);
+    let policy = bench.load("kumo.on('loop', function(f) f() while true do end end)").await;
+    let (running, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let loops: Vec<_> = (0..4)
+        .map(|_| {
+            let (policy, running, ended) = (policy.clone(), running.clone(), ended.clone());
+            tokio::spawn(async move {
+                let began = mlua::Function::wrap(move || {
+                    running.fetch_add(1, Ordering::SeqCst);
+                    Ok::<_, mlua::Error>(())
+                });
+                let outcome = call::<()>(&policy, "loop", began).await;
+                ended.fetch_add(1, Ordering::SeqCst);
+                outcome
+            })
+        })
+        .collect();
+    // The test's own thread is none of the two; only they serve spawned tasks and timers.
+    while running.load(Ordering::SeqCst) < 4 {
+        std::thread::yield_now();
+    }
+    let served = tokio::spawn(async move {
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    served.await.unwrap();
+    assert_eq!(ended.load(Ordering::SeqCst), 0, "the task was served while the loops ran");
+    for one in loops {
+        assert!(bench.first_line(&one.await.unwrap().unwrap_err()).ends_with("ran 2 s of Lua without yielding"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_local_set_runs_handlers_too() {
+    let bench = Bench::new();
+    let policy = bench.load("kumo.on('three', function() kumo.sleep(0) return 3 end)").await;
+    let three = tokio::task::LocalSet::new().run_until(async { call::<u8>(&policy, "three", ()).await }).await;
+    assert_eq!(three.unwrap(), Some(3));
+}
+
+/// How much a call of an event costs: `cargo test --release --test all -- --ignored --nocapture a_call_costs`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it measures"]
+#[expect(clippy::print_stdout, reason = "the result")]
+async fn what_a_call_costs() {
+    let bench = Bench::new();
+    let policy = bench.load("kumo.on('three', function() return 3 end)").await;
+    let took = tokio::spawn(async move {
+        let began = std::time::Instant::now();
+        for _ in 0..10_000 {
+            call::<u8>(&policy, "three", ()).await.unwrap();
+        }
+        began.elapsed() / 10_000
+    });
+    println!("{:?} a call", took.await.unwrap());
 }

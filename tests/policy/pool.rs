@@ -28,10 +28,10 @@ async fn a_context_is_used_again_after_success_only() {
     assert_eq!((stats.loads, stats.live, stats.spare), (3, 1, 1));
     let metrics = bench.host.metrics().text();
     for line in [
-        "lua_load_count_total 3",
+        "lua_load_count 3",
         "lua_count 1",
         "lua_spare_count 1",
-        "lua_event_started_total{event=\"count\"} 4",
+        "lua_event_started{event=\"count\"} 4",
         "lua_event_latency_count{event=\"fail\"} 1",
     ] {
         assert!(metrics.lines().any(|found| found == line), "no `{line}` in\n{metrics}");

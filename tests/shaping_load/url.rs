@@ -1,5 +1,6 @@
 //! Shaping files over HTTP.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kumo_tsa_core::shaping::{Level, LoadOptions};
@@ -66,4 +67,43 @@ async fn s7_a_url_that_cannot_be_fetched_counts_as_its_level_says() {
     let url = format!("{base}/bad.toml");
     let hard = fixture.load(std::slice::from_ref(&url), all(Level::Ignore)).await.unwrap_err();
     assert!(hard.contains(&format!("parsing toml from file {url}: {url}:1:")), "{hard}");
+}
+
+#[tokio::test]
+async fn p7_a_url_that_goes_away_leaves_what_it_gave() {
+    use axum::http::StatusCode;
+    let log = Log::new();
+    let fixture = Fixture::new(zones(ZONE));
+    let answer = Arc::new(Mutex::new((StatusCode::OK, "[default]\nmax_ready = 3\n".to_owned())));
+    let shown = answer.clone();
+    let app = axum::Router::new().fallback(move || std::future::ready(shown.lock().unwrap().clone()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let url = format!("{base}/shaping.toml");
+    let load = async |url: &str, level: Level| {
+        let handle = fixture.load(&[url.to_owned()], all(level)).await.unwrap();
+        let shaping = handle.current();
+        let path = shaping.egress_path("x.example", "s", "mx.x.example", None);
+        (serde_json::Value::Object(path.to_json()).to_string(), shaping.errors().len(), shaping.warnings().len())
+    };
+    let (three, empty) = (r#"{"max_ready":3}"#.to_owned(), "{}".to_owned());
+    let gone = (StatusCode::BAD_GATEWAY, "down".to_owned());
+    let suffixless = format!("{base}/shaping");
+    assert_eq!(load(&url, Level::Ignore).await, (three.clone(), 0, 0));
+    assert_eq!(load(&suffixless, Level::Ignore).await, (three.clone(), 0, 0));
+    *answer.lock().unwrap() = gone.clone();
+    assert_eq!(load(&url, Level::Ignore).await, (three.clone(), 0, 0));
+    assert_eq!(load(&url, Level::Warn).await, (three.clone(), 0, 1));
+    assert_eq!(load(&url, Level::Error).await, (three.clone(), 1, 0));
+    let other = format!("{base}/other.toml");
+    assert_eq!(load(&other, Level::Error).await, (empty.clone(), 1, 0), "nothing is known of it");
+    let kept = format!("remote shaping source {url}: what it gave before stays in force");
+    assert!(log.text().contains(&kept), "{}", log.text());
+    *answer.lock().unwrap() = (StatusCode::OK, "<html>".to_owned());
+    assert_eq!(load(&suffixless, Level::Warn).await, (three, 0, 1), "no file either");
+    *answer.lock().unwrap() = (StatusCode::OK, String::new());
+    assert_eq!(load(&url, Level::Error).await, (empty.clone(), 0, 0), "an empty file is a good one");
+    *answer.lock().unwrap() = gone;
+    assert_eq!(load(&url, Level::Ignore).await, (empty, 0, 0), "the latest good one");
 }

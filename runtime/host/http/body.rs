@@ -1,12 +1,13 @@
 //! Reading request bodies.
 
+use std::fmt::Display;
 use std::io::Read;
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 
 use super::{Answer, plain};
 
@@ -29,7 +30,10 @@ pub fn wanted_json(media_type: &str) -> bool {
 ///
 /// Refusals are 413 for what is too large, 415 for an unknown `Content-Encoding`, 400 for what does not decompress or
 /// breaks off, and 408 for what stops coming.
-pub async fn read_body(headers: &HeaderMap, body: Incoming, limit: usize) -> Result<Bytes, Answer> {
+pub async fn read_body<B>(headers: &HeaderMap, body: B, limit: usize) -> Result<Bytes, Answer>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
     let encoding = headers.get(header::CONTENT_ENCODING).map_or("", |value| value.to_str().unwrap_or("?")).trim();
     let decode: Option<Decode> = match encoding.to_ascii_lowercase().as_str() {
         "" | "identity" => None,
@@ -56,7 +60,10 @@ pub async fn read_body(headers: &HeaderMap, body: Incoming, limit: usize) -> Res
     }
 }
 
-async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Answer> {
+async fn collect<B>(mut body: B, limit: usize) -> Result<Bytes, Answer>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
     // Nearly all bodies are one frame; these are not copied.
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
@@ -80,7 +87,10 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Answer> {
     Ok(if more.is_empty() { first } else { more.freeze() })
 }
 
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Answer> {
+async fn next<B>(body: &mut B) -> Result<Option<Bytes>, Answer>
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
     loop {
         match tokio::time::timeout(STALLED, body.frame()).await {
             Ok(None) => return Ok(None),
@@ -95,13 +105,19 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, Answer> {
                 return Err(plain(StatusCode::BAD_REQUEST, text));
             }
             Err(_) => {
-                return Err(plain(StatusCode::REQUEST_TIMEOUT, "Failed to buffer the request body: it stopped coming"));
+                let text = "Failed to buffer the request body: it stopped coming";
+                let mut answer = plain(StatusCode::REQUEST_TIMEOUT, text);
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                return Err(answer);
             }
         }
     }
 }
 
-async fn drain(mut body: Incoming) {
+async fn drain<B>(mut body: B)
+where
+    B: Body<Data = Bytes, Error: Display> + Unpin,
+{
     let mut dropped = 0;
     let reading = async {
         while let Ok(Some(frame)) = next(&mut body).await {

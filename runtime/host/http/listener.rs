@@ -65,12 +65,12 @@ pub enum BindError {
         address: String,
     },
     /// The system refuses.
-    #[error("cannot listen on `{address}`: {source}")]
+    #[error("cannot listen on `{address}`: {why}")]
     Bind {
         /// What was given.
         address: String,
-        /// Why.
-        source: io::Error,
+        /// Why. It is part of the text, which is all that a `pcall` in Lua shows.
+        why: io::Error,
     },
     /// The certificate or its key is of no use.
     #[error("cannot listen with TLS on `{address}`: {why}")]
@@ -120,7 +120,7 @@ impl Bound {
         let bound = TcpListener::bind(addresses.as_slice())
             .and_then(|socket| socket.set_nonblocking(true).and(Ok(socket)))
             .and_then(|socket| Ok((socket.local_addr()?, socket)));
-        let (local, socket) = bound.map_err(|source| BindError::Bind { address: address(), source })?;
+        let (local, socket) = bound.map_err(|why| BindError::Bind { address: address(), why })?;
         host.announce(&format!("{} listener on {local}", if tls.is_some() { "https" } else { "http" }));
         let listener = Arc::new(Listener {
             address: local,

@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod listener;
+mod openapi;
 mod serve;
 mod standing;
 mod tls;
@@ -13,6 +14,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 pub use access::{Access, Caller, Credentials, Need, Offered};
 pub use body::{JSON, read_body, wanted_json};
 pub use listener::{BindError, Bound, Listener, Parameters};
+pub use openapi::Endpoint;
 pub use serve::{Peer, serve};
 pub use standing::standing_routes;
 

@@ -21,7 +21,7 @@ use tower::ServiceExt;
 use super::engine::Engine;
 use super::metrics::Metrics;
 use crate::host::Host;
-use crate::host::http::{Access, Answer, Need, Peer, plain, standing_routes};
+use crate::host::http::{Access, Answer, Endpoint, Need, Peer, plain, standing_routes};
 
 /// What answers requests: one for all listeners of a daemon.
 #[derive(Clone)]
@@ -56,6 +56,20 @@ pub(super) fn handler(
     }
 }
 
+/// The endpoints of this daemon alone.
+const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::new("post", publish::PATH, Need::Known, "Takes log records in: one, a JSON array, or one a line"),
+    Endpoint::new("get", "/tsa/status", Need::Nothing, "Says that the daemon runs"),
+    Endpoint::new("get", "/get_config_v1/shaping.toml", Need::Known, "The overrides in force, as a shaping file"),
+    Endpoint::new("get", "/get_suspension_v1/suspended.json", Need::Known, "The suspensions in force"),
+    Endpoint::new("get", "/get_bounce_v1/bounced.json", Need::Known, "The bounces in force"),
+    Endpoint::new("get", "/tsa/effects.json", Need::Known, "All that is in force, and what led to it"),
+    Endpoint::new("delete", "/tsa/effects/{id}", Need::Known, "Ends an effect"),
+    Endpoint::new("get", "/subscribe_event_v1", Need::Known, "A websocket: suspensions and bounces as they come"),
+    Endpoint::new("get", "/subscribe_suspension_v1", Need::Known, "A websocket: suspensions as they come"),
+    Endpoint::new("get", "/subscribe_state_v1", Need::Known, "A websocket: all that is in force, and how it changes"),
+];
+
 fn router(app: &App) -> Router {
     let guard = |need, routes: MethodRouter<App>| app.access.guard(need, routes);
     let known = |routes| guard(Need::Known, routes);
@@ -73,7 +87,7 @@ fn router(app: &App) -> Router {
         .route("/subscribe_suspension_v1", known(get(subscribe_suspension)))
         .route("/subscribe_state_v1", known(get(subscribe_state)))
         .with_state(app.clone())
-        .merge(standing_routes(&app.host, &app.access))
+        .merge(standing_routes(&app.host, &app.access, ENDPOINTS))
 }
 
 async fn config(State(app): State<App>, headers: HeaderMap) -> Answer {
