@@ -213,7 +213,9 @@ async fn reload(host: Host, policy: Policy, engine: Arc<Engine>, mut handle: Han
             Reload::Changed => {
                 if let Ok(new) = loaded {
                     engine.set_rules(new.clone());
-                    metrics.reloads.inc();
+                    if new.current().hash() != handle.current().hash() {
+                        metrics.reloads.inc();
+                    }
                     handle = new;
                 }
             }

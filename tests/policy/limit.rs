@@ -173,20 +173,3 @@ async fn a_local_set_runs_handlers_too() {
     let three = tokio::task::LocalSet::new().run_until(async { call::<u8>(&policy, "three", ()).await }).await;
     assert_eq!(three.unwrap(), Some(3));
 }
-
-/// How much a call of an event costs: `cargo test --release --test all -- --ignored --nocapture a_call_costs`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "it measures"]
-#[expect(clippy::print_stdout, reason = "the result")]
-async fn what_a_call_costs() {
-    let bench = Bench::new();
-    let policy = bench.load("kumo.on('three', function() return 3 end)").await;
-    let took = tokio::spawn(async move {
-        let began = std::time::Instant::now();
-        for _ in 0..10_000 {
-            call::<u8>(&policy, "three", ()).await.unwrap();
-        }
-        began.elapsed() / 10_000
-    });
-    println!("{:?} a call", took.await.unwrap());
-}
