@@ -40,11 +40,12 @@ impl Announcements {
             self.skipped(skipped);
         }
         for started in decision.effects {
-            let rule = &started.effect.rule;
-            self.metrics.acted(&rule.pattern, &rule.origin);
+            self.metrics.acted(&started.effect.rule);
             log(&started);
-            // An error says that nobody watches.
-            let _ = self.watchers.send(Arc::new(started));
+            if self.watchers.receiver_count() > 0 {
+                // An error says that nobody watches any more.
+                let _ = self.watchers.send(Arc::new(started));
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! What the daemon counts.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use kumo_tsa_core::shaping::Rule;
+use kumo_tsa_core::decide::RuleFacts;
+use kumo_tsa_core::shaping::{Origin, Rule, RuleId, Unresolved};
 use kumo_tsa_core::wire::Kind;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -64,6 +66,16 @@ struct EndpointLabels {
     endpoint: &'static str,
 }
 
+/// A domain of the rules and where they name it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct DomainLabels {
+    domain: String,
+    origin: String,
+}
+
+/// As many domains that DNS does not tell of are named; all are counted.
+const NAMED_AT_MOST: usize = 1_000;
+
 /// Handles to what the daemon counts; clones count together.
 #[derive(Clone, Debug)]
 pub(super) struct Metrics {
@@ -71,6 +83,7 @@ pub(super) struct Metrics {
     matches: Family<RuleLabels, Counter>,
     effects: Family<RuleLabels, Counter>,
     bound_hits: Family<RuleLabels, Counter>,
+    of_rules: Arc<OfRules>,
     subscribers: Family<EndpointLabels, Gauge>,
     /// Seconds that appending to the store takes.
     pub(super) store_append: Histogram,
@@ -80,8 +93,8 @@ pub(super) struct Metrics {
     pub(super) reload_failures: Counter,
     /// Reloads that brought other rules.
     pub(super) reloads: Counter,
-    /// Domains of the rules that DNS could not tell of.
-    pub(super) unresolved: Gauge,
+    unresolved: Gauge,
+    unresolved_domains: Family<DomainLabels, Gauge>,
     /// Effects in force, of each kind.
     pub(super) effects_live: Gauge,
     /// Windows that count something.
@@ -96,6 +109,7 @@ impl Metrics {
             matches: Family::default(),
             effects: Family::default(),
             bound_hits: Family::default(),
+            of_rules: Arc::default(),
             subscribers: Family::default(),
             // 10 µs to 2.6 s.
             store_append: Histogram::new(exponential_buckets(0.000_01, 4.0, 10)),
@@ -103,6 +117,7 @@ impl Metrics {
             reload_failures: Counter::default(),
             reloads: Counter::default(),
             unresolved: Gauge::default(),
+            unresolved_domains: Family::default(),
             effects_live: Gauge::default(),
             windows: Gauge::default(),
         };
@@ -125,9 +140,24 @@ impl Metrics {
             "Domains of the rules that DNS did not tell of",
             metrics.unresolved.clone(),
         );
+        to.register(
+            "tsa_unresolved_domain",
+            "1 for a domain of the rules that DNS did not tell of",
+            metrics.unresolved_domains.clone(),
+        );
         to.register("tsa_effects_live", "Effects in force", metrics.effects_live.clone());
         to.register("tsa_windows", "Windows of rules with a threshold that count something", metrics.windows.clone());
         metrics
+    }
+
+    /// The domains that DNS does not tell of now (semantics S4).
+    pub(super) fn unresolved(&self, domains: &[Unresolved]) {
+        self.unresolved.set(i64::try_from(domains.len()).unwrap_or(i64::MAX));
+        self.unresolved_domains.clear();
+        for Unresolved { domain, origin, .. } in domains.iter().take(NAMED_AT_MOST) {
+            let labels = DomainLabels { domain: domain.to_string(), origin: origin.to_string() };
+            self.unresolved_domains.get_or_create(&labels).set(1);
+        }
     }
 
     pub(super) fn record(&self, kind: Option<Kind>, outcome: Outcome) {
@@ -135,12 +165,14 @@ impl Metrics {
         self.records.get_or_create(&RecordLabels { r#type, outcome: outcome.as_str() }).inc();
     }
 
-    pub(super) fn matched(&self, rule: &Arc<Rule>) {
-        self.matches.get_or_create(&RuleLabels::of(rule)).inc();
+    pub(super) fn matched(&self, rule: &Rule) {
+        let find = || self.matches.get_or_create_owned(&RuleLabels::of(rule));
+        self.of_rules.matches.count(rule.id, &rule.origin, find);
     }
 
-    pub(super) fn acted(&self, pattern: &str, origin: &impl ToString) {
-        self.effects.get_or_create(&RuleLabels { rule: pattern.to_owned(), origin: origin.to_string() }).inc();
+    pub(super) fn acted(&self, rule: &RuleFacts) {
+        let labels = || RuleLabels { rule: rule.pattern.to_string(), origin: rule.origin.to_string() };
+        self.of_rules.effects.count(rule.id, &rule.origin, || self.effects.get_or_create_owned(&labels()));
     }
 
     pub(super) fn bound_hit(&self, rule: &Arc<Rule>) {
@@ -149,6 +181,29 @@ impl Metrics {
 
     pub(super) fn subscribers(&self, endpoint: &'static str) -> Gauge {
         self.subscribers.get_or_create(&EndpointLabels { endpoint }).clone()
+    }
+}
+
+/// The counters of rules at hand: making the labels for each record would cost more than matching it.
+#[derive(Default, Debug)]
+struct OfRules {
+    matches: AtHand,
+    effects: AtHand,
+}
+
+#[derive(Default, Debug)]
+struct AtHand(Mutex<HashMap<RuleId, (Origin, Counter)>>);
+
+impl AtHand {
+    /// Counts one more for the rule; `find` finds the counter of a rule that is new here, or stands elsewhere now.
+    fn count(&self, id: RuleId, origin: &Origin, find: impl FnOnce() -> Counter) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.get(&id).is_none_or(|(place, _)| place != origin) {
+            known.insert(id, (origin.clone(), find()));
+        }
+        if let Some((_, counter)) = known.get(&id) {
+            counter.inc();
+        }
     }
 }
 

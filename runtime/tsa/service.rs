@@ -156,7 +156,7 @@ async fn take_up_state(host: &Host, wish: &StoreWish, handle: Handle) -> Result<
     let opening = tokio::task::spawn_blocking(move || -> Result<Engine, LoadError> {
         let store = Store::open(folder)?;
         let metrics = Metrics::register(&host);
-        metrics.unresolved.set(count(handle.current().unresolved().len()));
+        metrics.unresolved(handle.current().unresolved());
         Engine::new(&host, store, sync, handle, metrics)
     });
     match opening.await {
@@ -169,10 +169,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-fn count(len: usize) -> i64 {
-    i64::try_from(len).unwrap_or(i64::MAX)
 }
 
 fn note(addresses: &Mutex<Vec<SocketAddr>>, bound: &Bound) {
@@ -220,7 +216,7 @@ async fn reload(host: Host, policy: Policy, engine: Arc<Engine>, mut handle: Han
                 }
             }
         }
-        metrics.unresolved.set(count(handle.current().unresolved().len()));
+        metrics.unresolved(handle.current().unresolved());
     }
 }
 

@@ -109,13 +109,15 @@ async fn the_store_goes_where_the_policy_says_and_old_files_stay() {
 }
 
 #[tokio::test]
-async fn a_domain_that_does_not_resolve_is_warned_of_once() {
+async fn s4_a_domain_that_does_not_resolve_is_warned_of_once_and_named_in_the_metrics() {
     let log = Log::capture();
     let rig = Rig::new("['none.example']\nmax_ready = 3\n").start().await;
     let text = log.text();
     assert_eq!(text.lines().filter(|line| line.contains("none.example")).count(), 1, "{text}");
     assert!(!text.contains("started no listener"), "{text}");
-    drop(rig);
+    let named = r#"tsa_unresolved_domain{domain="none.example",origin="/opt/kumomta/etc/policy/shaping.toml:1"}"#;
+    assert_eq!(rig.metric(named).await, Some(1.0));
+    assert_eq!(rig.metric("tsa_unresolved_domains").await, Some(1.0));
 }
 
 #[tokio::test]
