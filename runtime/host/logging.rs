@@ -77,7 +77,16 @@ impl LogFilter {
 }
 
 fn parse_filter(text: &str) -> Result<EnvFilter, BadFilter> {
-    EnvFilter::try_new(text).map_err(|source| BadFilter { text: text.to_owned(), source })
+    EnvFilter::try_new(our_targets(text)).map_err(|source| BadFilter { text: text.to_owned(), source })
+}
+
+/// Filters of existing installations name the existing daemon's log target (interface F.2): here it is ours.
+fn our_targets(filter: &str) -> String {
+    let parts = filter.split(',').map(|part| match part.trim().strip_prefix("tsa_daemon") {
+        Some(rest) if rest.is_empty() || rest.starts_with(['=', '[', ':']) => format!("kumo_tsa{rest}"),
+        _ => part.to_owned(),
+    });
+    parts.collect::<Vec<_>>().join(",")
 }
 
 /// Makes this process log; to be called once, by a bin.
@@ -197,6 +206,15 @@ mod tests {
         let error = LogFilter::default().set("kumo=loud").unwrap_err();
         assert_eq!(error.to_string(), "invalid log filter `kumo=loud`");
         LogFilter::default().set("info,kumo_tsa=debug").unwrap();
+    }
+
+    #[test]
+    fn filters_of_existing_installations_mean_this_daemon() {
+        assert_eq!(our_targets("tsa_daemon=info, tsa_daemon,lua=warn"), "kumo_tsa=info,kumo_tsa,lua=warn");
+        assert_eq!(
+            our_targets("tsa_daemons=info,x::tsa_daemon=warn,debug"),
+            "tsa_daemons=info,x::tsa_daemon=warn,debug"
+        );
     }
 
     #[test]
