@@ -64,7 +64,7 @@ impl Show {
         let effect = &started.effect;
         let place = effect.rule.origin.to_string();
         let tally = self.rules.entry(place.clone()).or_default();
-        let action = action_text(&effect.action);
+        let action = effect.action.to_string();
         if tally.pattern.is_empty() {
             tally.pattern = effect.rule.pattern.to_string();
         }
@@ -142,14 +142,6 @@ impl Show {
             tally.actions,
             shortened(&tally.pattern, PATTERN_CHARS)
         )
-    }
-}
-
-fn action_text(action: &Action) -> String {
-    match action {
-        Action::SetConfig(setting) => format!("SetConfig {}={}", setting.name, setting.value),
-        Action::SetDomainConfig(setting) => format!("SetDomainConfig {}={}", setting.name, setting.value),
-        other => format!("{other:?}"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kumo_tsa_core::decide::{Decision, Skipped, Started, What, Why};
-use kumo_tsa_core::shaping::{Action, Rule, RuleId};
+use kumo_tsa_core::shaping::{Rule, RuleId};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
@@ -107,12 +107,7 @@ struct Line<'s>(&'s Started);
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Started { what, effect, until, value, .. } = self.0;
-        match &effect.action {
-            Action::SetConfig(setting) => write!(f, "SetConfig {}={}", setting.name, setting.value)?,
-            Action::SetDomainConfig(setting) => write!(f, "SetDomainConfig {}={}", setting.name, setting.value)?,
-            other => write!(f, "{other:?}")?,
-        }
-        write!(f, " on `{}` until {until}", effect.path)?;
+        write!(f, "{} on `{}` until {until}", effect.action, effect.path)?;
         match what {
             What::Started => {}
             What::Prolonged => f.write_str(" (prolonged)")?,

@@ -94,6 +94,17 @@ pub enum Action {
     BounceCampaign,
 }
 
+impl fmt::Display for Action {
+    /// As people are told of it: `Suspend`, `SetConfig connection_limit=1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetConfig(setting) => write!(f, "SetConfig {}={}", setting.name, setting.value),
+            Self::SetDomainConfig(setting) => write!(f, "SetDomainConfig {}={}", setting.name, setting.value),
+            plain => write!(f, "{plain:?}"),
+        }
+    }
+}
+
 /// When a rule that matches acts (semantics T1, T2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trigger {
@@ -136,5 +147,18 @@ impl Rule {
             [one] => one.to_string(),
             many => format!("({})", many.join(",")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_are_told_with_what_they_set() {
+        let setting = Setting { name: "enable_tls".into(), value: "Required".into() };
+        assert_eq!(Action::BounceTenant.to_string(), "BounceTenant");
+        assert_eq!(Action::SetConfig(setting.clone()).to_string(), "SetConfig enable_tls=\"Required\"");
+        assert_eq!(Action::SetDomainConfig(setting).to_string(), "SetDomainConfig enable_tls=\"Required\"");
     }
 }
