@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`tools`] | the `tsa` subcommands |
 //! | [`tsa`] | the daemon: HTTP, journal, feed |
+//! | [`mail`] | the mail host: reception, spool, queues, delivery, logs |
 //! | [`shaping`] | loading shaping files: disk, HTTP, MX |
 //! | [`dns`], [`modules`] | resolver and site names; the general Lua tables |
 //! | [`policy`] | embedding Lua |
@@ -14,6 +15,7 @@
 
 pub mod dns;
 pub mod host;
+pub mod mail;
 pub mod modules;
 pub mod policy;
 pub mod shaping;

@@ -3,6 +3,7 @@
 
 mod daemon;
 mod dns;
+mod mail;
 mod modules;
 mod packaging;
 mod policy;

@@ -66,15 +66,14 @@ const LATER: &[&str] = &[
     "kumo.redis.open",
 ];
 
-/// Puts a function that raises in the place of each that is not there.
+/// Puts a function that raises in the place of each that no daemon has.
 pub fn install(lua: &Lua, _host: &Host) -> mlua::Result<()> {
-    for name in MAIL {
-        put(lua, name, "is not available in tsa-daemon: it belongs to kumod")?;
-    }
-    for name in LATER {
-        put(lua, name, "is not implemented yet")?;
-    }
-    Ok(())
+    LATER.iter().try_for_each(|name| put(lua, name, "is not implemented yet"))
+}
+
+/// Puts a function that raises in the place of each that belongs to the mail host, for a daemon that is none.
+pub fn install_mail(lua: &Lua, _host: &Host) -> mlua::Result<()> {
+    MAIL.iter().try_for_each(|name| put(lua, name, "is not available in tsa-daemon: it belongs to kumod"))
 }
 
 fn put(lua: &Lua, name: &'static str, why: &'static str) -> mlua::Result<()> {

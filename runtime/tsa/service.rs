@@ -131,7 +131,7 @@ impl Daemon {
 /// What the policy of a daemon sees.
 fn installs() -> Vec<Install> {
     let mut installs = modules::standard().to_vec();
-    installs.extend([shaping::install as Install, lua::install]);
+    installs.extend([shaping::install as Install, lua::install, modules::absent::install_mail]);
     installs
 }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::Write;
 
-use serde::Deserialize;
 use serde::de::DeserializeSeed;
+use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -13,7 +13,7 @@ use super::field::{Fields, Recipients, Text, Walked};
 use super::time::Time;
 
 /// What happened to the message.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the names are those of interface C.6")]
 pub enum Kind {
     Reception,
@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 /// The three numbers of an enhanced status code (RFC 3463).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "the names are those of RFC 3463")]
 pub struct EnhancedCode {
     pub class: u16,

@@ -1,0 +1,86 @@
+//! What is logged: one record for each thing that becomes of a message (interface C.6).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use kumo_tsa_core::wire::Kind;
+
+use super::address::Address;
+use super::message::Message;
+use super::reply::Reply;
+use crate::host::Host;
+
+/// Where a session went to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// The host's name: of the MX, or what a client called itself in EHLO.
+    pub name: String,
+    /// Its address.
+    pub address: SocketAddr,
+}
+
+/// What TLS a session had.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tls {
+    /// The cipher suite, such as `TLS13_AES_256_GCM_SHA384`.
+    pub cipher: String,
+    /// The protocol version, such as `TLSv1.3`.
+    pub version: String,
+    /// The names in the peer's certificate.
+    pub peer_subject: Vec<String>,
+}
+
+/// Where and how an attempt was made. All of it may be unknown.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Attempt {
+    /// The name of the ready queue, or what interface C.6 has for `site`.
+    pub site: String,
+    /// Who was talked to.
+    pub peer: Option<Peer>,
+    /// The egress pool.
+    pub pool: Option<String>,
+    /// The egress source.
+    pub source: Option<String>,
+    /// The local address that the session was bound to.
+    pub source_address: Option<SocketAddr>,
+    /// `ESMTP`, `Lua`, `Maildir`, ...
+    pub protocol: Option<String>,
+    /// The session's TLS.
+    pub tls: Option<Tls>,
+    /// The provider that the path's configuration names.
+    pub provider: Option<String>,
+    /// The session.
+    pub session: Option<uuid::Uuid>,
+}
+
+/// One thing that became of a message.
+#[derive(Clone, Debug)]
+pub struct Entry<'a> {
+    /// What.
+    pub kind: Kind,
+    /// The message.
+    pub message: &'a Message,
+    /// Whom it concerns; `None` for all recipients of the message.
+    pub recipients: Option<&'a [Address]>,
+    /// What was answered.
+    pub reply: Reply,
+    /// Where and how.
+    pub attempt: Attempt,
+    /// The queue, where it is not the message's.
+    pub queue: Option<&'a str>,
+}
+
+/// Writes records to the local logs and gives them to the log hooks.
+#[derive(Debug, Default)]
+pub struct Logger {}
+
+impl Logger {
+    /// The host's.
+    pub fn of(host: &Host) -> Arc<Self> {
+        host.slot(Self::default)
+    }
+
+    /// Logs. Waits while more than `back_pressure` records wait to be written.
+    #[allow(clippy::unused_async, reason = "the signature that is to stay")]
+    pub async fn log(&self, _entry: Entry<'_>) {}
+}

@@ -1,0 +1,1 @@
+//! Scheduled queues, where messages wait, and ready queues, from which they are delivered.

@@ -1,0 +1,1 @@
+//! Delivering over SMTP: one session to one host (RFC 5321).

@@ -1,0 +1,1 @@
+//! Taking messages in over SMTP (RFC 5321).

@@ -1,0 +1,1 @@
+//! Rates and leases, by key (interface C.11).
