@@ -3,6 +3,7 @@
 pub mod address;
 pub mod automation;
 pub mod config;
+pub mod event;
 pub mod hold;
 pub mod log;
 pub mod lua;
@@ -10,11 +11,27 @@ pub mod message;
 pub mod queue;
 pub mod rejection;
 pub mod reply;
+pub mod script;
 pub mod smtp;
 pub mod spool;
+pub mod start;
 pub mod throttle;
+pub mod validate;
 
 pub use address::Address;
 pub use message::{Message, MessageId};
 pub use rejection::Rejection;
 pub use reply::Reply;
+
+use crate::policy::Install;
+use crate::{modules, shaping};
+
+/// All that policies of the mail host see.
+pub fn installs() -> Vec<Install> {
+    let mut installs = modules::standard().to_vec();
+    installs.push(shaping::install);
+    installs.extend(lua::installs());
+    // Last: it names what nothing above has put there.
+    installs.push(modules::absent::install_unbuilt);
+    installs
+}
