@@ -1,1 +1,7 @@
 //! The mail host.
+
+mod automation;
+mod config;
+mod hold;
+mod kumod;
+mod throttle;
