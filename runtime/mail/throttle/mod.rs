@@ -10,7 +10,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::clock::{Clock as GovernorClock, Reference};
+use governor::clock::Clock as GovernorClock;
 use governor::middleware::StateInformationMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
@@ -86,7 +86,9 @@ impl Throttles {
         let now = self.ticks.now();
         let mut rates = self.lock();
         rates.sweep(now);
-        let rate = rates.rate(key, throttle, self.ticks);
+        let Some(rate) = rates.rate(key, throttle, self.ticks) else {
+            return Outcome { wait: None, burst: 0, remaining: 0, reset_after: Duration::ZERO };
+        };
         rate.used = now;
         let burst = rate.burst;
         let interval = rate.period.div_f64(rate.limit.get() as f64);
@@ -129,19 +131,19 @@ fn times(interval: Duration, count: u64) -> Duration {
 }
 
 impl Rates {
-    fn rate(&mut self, key: &str, throttle: &Throttle, ticks: Ticks) -> &mut Rate {
+    /// The rate, made when it is not there; so there is one always.
+    fn rate(&mut self, key: &str, throttle: &Throttle, ticks: Ticks) -> Option<&mut Rate> {
         if !self.by_key.contains_key(key) {
             self.by_key.insert(key.into(), Vec::new());
         }
-        // The key is there.
-        let rates = self.by_key.entry(key.into()).or_default();
+        let rates = self.by_key.get_mut(key)?;
         let same =
             |rate: &Rate| (rate.limit, rate.burst, rate.period) == (throttle.limit, throttle.burst(), throttle.period);
         let at = rates.iter().position(same).unwrap_or_else(|| {
             rates.push(Rate::new(throttle, ticks));
             rates.len() - 1
         });
-        &mut rates[at]
+        rates.get_mut(at)
     }
 
     /// Forgets rates that have not been used for as long as they take to be whole again.
@@ -182,12 +184,6 @@ impl GovernorClock for Ticks {
         self.0.elapsed()
     }
 }
-
-// What `governor` asks of an instant it has for `Duration` already.
-const _: fn() = || {
-    fn is_reference<T: Reference>() {}
-    is_reference::<Duration>();
-};
 
 #[cfg(test)]
 mod tests;
