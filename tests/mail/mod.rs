@@ -2,3 +2,4 @@
 
 mod spool;
 mod sink;
+mod helper;
