@@ -28,7 +28,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 pub use budget::Overran;
 pub use error::{Error, Raised, explain};
 pub use event::Event;
-pub use handler::{declare_multiple, register, registrars};
+pub use handler::{ask_here, declare_multiple, register, registrars};
 pub use pin::Pinned;
 pub use pool::{EventStats, Knobs, Stats};
 pub use value::{duration, optional_duration, options, plain, to_json};
