@@ -57,6 +57,15 @@ pub struct Endpoint {
     pub address: SocketAddr,
 }
 
+/// A rate that lets nothing through now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Exhausted {
+    /// Which of those asked for.
+    pub which: usize,
+    /// How long to wait for it.
+    pub wait: Duration,
+}
+
 /// Something that is given back when this is dropped.
 pub type Lease = Box<dyn Send + Sync>;
 
@@ -175,8 +184,8 @@ pub trait World: Send + Sync + 'static {
     /// Changes with what holds or sends mail back.
     fn holds_changed(&self) -> watch::Receiver<u64>;
 
-    /// Takes one from a rate; else how long to wait.
-    fn throttle(&self, key: &str, rate: &Throttle) -> Result<(), Duration>;
+    /// Takes one from each rate, or from none: then which of them makes wait longest, and for how long.
+    fn throttle(&self, rates: &[(String, Throttle)]) -> Result<(), Exhausted>;
     /// Takes one of a number.
     fn lease(&self, key: &str, limit: Limit) -> Option<Lease>;
     /// Returns when somebody has given a lease of `key` back.
