@@ -1,11 +1,14 @@
 //! What Lua sees of the mail host.
 
+mod automation;
 pub(super) mod config;
+mod hold;
 pub(super) mod key;
+mod throttle;
 
 use crate::policy::Install;
 
 /// What the mail host adds to the tables that every daemon has.
 pub const fn installs() -> &'static [Install] {
-    &[config::install]
+    &[automation::install, config::install, hold::install, throttle::install]
 }
