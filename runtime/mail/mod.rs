@@ -3,6 +3,8 @@
 pub mod address;
 pub mod automation;
 pub mod config;
+pub mod conformance;
+pub mod header;
 pub mod hold;
 pub mod log;
 pub mod lua;
@@ -14,7 +16,9 @@ pub mod reply;
 pub mod scheduling;
 pub mod smtp;
 pub mod spool;
+pub mod text_part;
 pub mod throttle;
+pub mod trace;
 
 pub use address::Address;
 pub use message::{Message, MessageId};

@@ -3,13 +3,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::engine::Engine;
 use super::{Error, Spools};
 use crate::mail::message::{Message, MessageId};
 
 /// How many messages are read ahead of who takes them.
 const AHEAD: usize = 1024;
+/// How many are read from disk in one go.
+const READ_AT_ONCE: usize = 512;
 
 impl Spools {
     /// The messages that were in the spool when it was opened, the oldest first; their content stays there. The channel
@@ -29,22 +33,26 @@ impl Spools {
     }
 
     async fn tell(self: &Arc<Self>, found: &mpsc::Sender<Message>) -> Result<(), Error> {
-        let mut with_content: HashSet<_> = self.earlier(self.data.with(super::engine::Engine::ids).await?).collect();
-        let mut ids: Vec<_> = self.earlier(self.meta.with(super::engine::Engine::ids).await?).collect();
+        let mut with_content: HashSet<_> = self.earlier(self.data.with(Engine::ids).await?).collect();
+        let mut ids: Vec<_> = self.earlier(self.meta.with(Engine::ids).await?).collect();
         ids.sort_unstable();
-        for id in ids {
-            let has_content = with_content.remove(&id);
-            match self.load(id).await {
-                Ok(message) if has_content => {
-                    if found.send(message).await.is_err() {
-                        return Ok(());
+        for some in ids.chunks(READ_AT_ONCE) {
+            let some = some.to_vec();
+            let read = move |engine: &Engine| some.into_iter().map(|id| Ok((id, engine.get(id)?))).collect();
+            let texts: Vec<(MessageId, Option<Bytes>)> = self.meta.with(read).await?;
+            for (id, text) in texts {
+                // Otherwise somebody removed it meanwhile.
+                let Some(text) = text else { continue };
+                let has_content = with_content.remove(&id);
+                match self.parse(id, &text) {
+                    Ok(message) if has_content => {
+                        if found.send(message).await.is_err() {
+                            return Ok(());
+                        }
                     }
+                    Ok(_) => self.set_aside(id, "its content is not there").await,
+                    Err(error) => self.set_aside(id, &error.to_string()).await,
                 }
-                // Somebody removed it meanwhile.
-                Err(Error::Missing { .. }) => {}
-                Ok(_) => self.set_aside(id, "its content is not there").await,
-                Err(Error::Unreadable { why, .. }) => self.set_aside(id, &why).await,
-                Err(error) => return Err(error),
             }
         }
         for id in with_content {
@@ -65,7 +73,7 @@ impl Spools {
             match spool.set_aside(id).await {
                 Ok(Some(file)) => {
                     tracing::error!(
-                        "message `{id}` in the spool cannot be used: {why}; it is now in `{}`",
+                        "message `{id}` in the spool cannot be used: {why}; what it held is now in `{}`",
                         file.display()
                     );
                 }

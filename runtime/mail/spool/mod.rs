@@ -178,9 +178,12 @@ impl Spools {
 
     /// A message that is in the spool, without its content.
     pub async fn load(self: &Arc<Self>, id: MessageId) -> Result<Message, Error> {
-        let text = self.meta.get(id).await?;
+        self.parse(id, &self.meta.get(id).await?)
+    }
+
+    fn parse(self: &Arc<Self>, id: MessageId, text: &[u8]) -> Result<Message, Error> {
         let envelope =
-            serde_json::from_slice(&text).map_err(|cause| Error::Unreadable { id, why: cause.to_string() })?;
+            serde_json::from_slice(text).map_err(|cause| Error::Unreadable { id, why: cause.to_string() })?;
         Ok(Message::from_spool(id, envelope, self.clone()))
     }
 
