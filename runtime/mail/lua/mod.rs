@@ -5,10 +5,12 @@ pub(super) mod config;
 mod hold;
 pub(super) mod key;
 mod throttle;
+pub mod log;
 
 use crate::policy::Install;
 
 /// What the mail host adds to the tables that every daemon has.
 pub const fn installs() -> &'static [Install] {
     &[automation::install, config::install, hold::install, throttle::install]
+    &[log::install]
 }
