@@ -4,13 +4,12 @@ mod automation;
 pub(super) mod config;
 mod hold;
 pub(super) mod key;
-mod throttle;
 pub mod log;
+mod throttle;
 
 use crate::policy::Install;
 
 /// What the mail host adds to the tables that every daemon has.
 pub const fn installs() -> &'static [Install] {
-    &[automation::install, config::install, hold::install, throttle::install]
-    &[log::install]
+    &[automation::install, config::install, hold::install, log::install, throttle::install]
 }

@@ -66,7 +66,7 @@ impl Dispatcher {
         let mut hosts: VecDeque<Option<Endpoint>> = VecDeque::new();
         let mut failures: Vec<Failure> = Vec::new();
         loop {
-            let Some(config) = self.config_of_first() else { return };
+            let Some(config) = self.config_of_next() else { return };
             if !self.may_go_on() || !self.connection_rate_allows(&config).await {
                 return;
             }
@@ -118,9 +118,10 @@ impl Dispatcher {
         }
     }
 
-    /// What a session is to be opened with for the message that is first; `None` when there is none.
-    fn config_of_first(&mut self) -> Option<Arc<PathConfig>> {
-        let domain = self.ready.first_domain()?;
+    /// What a session is to be opened with for the message that is next; `None` when there is none.
+    fn config_of_next(&mut self) -> Option<Arc<PathConfig>> {
+        let in_hand = self.hand.first().map(|item| item.domain.clone());
+        let domain = in_hand.or_else(|| self.ready.first_domain())?;
         self.suits = Suits { config: self.ready.lock().lanes.config(&domain) };
         Some(self.suits.config.clone().unwrap_or_else(|| self.ready.config()))
     }
@@ -260,14 +261,19 @@ impl Dispatcher {
             if carried >= config.max_deliveries_per_connection.max(1) {
                 break Ended::Full;
             }
-            if !self.fill_hand(config.max_deliveries_per_connection - carried).await {
+            if self.hand.is_empty() && !self.fill_hand(config.max_deliveries_per_connection - carried).await {
+                break Ended::Done;
+            }
+            // A suspension that came meanwhile is obeyed before the next MAIL FROM (semantics H1).
+            if !self.may_go_on() {
                 break Ended::Done;
             }
             let messages = self.hand.len();
             let (after, tried) = self.deliver(session.as_mut(), config).await;
             carried += if tried { messages } else { 0 };
             if after == After::Closed {
-                return (Ended::ByPeer, carried);
+                let ended = if tried { Ended::ByPeer } else { Ended::Full };
+                return (ended, carried);
             }
             if !tried {
                 break Ended::Done;
@@ -296,12 +302,19 @@ impl Dispatcher {
                 break;
             }
             let outcome = session.deliver(&[(item.message.clone(), part.to_vec())]).await;
+            after = outcome.after;
+            if outcome.untried {
+                break;
+            }
             fates.extend(outcome.fates.into_iter().flatten());
             tried += part.len();
-            after = outcome.after;
             if after == After::Closed {
                 break;
             }
+        }
+        if tried == 0 {
+            // The message stays in hand, for the next session.
+            return (after, false);
         }
         let attempt = self.ready.attempt(session.attempt());
         self.hand.clear();

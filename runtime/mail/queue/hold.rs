@@ -129,6 +129,7 @@ impl Engine {
             let attempt = Attempt { site: "localhost".to_owned(), ..Attempt::default() };
             self.log(Kind::AdminBounce, message, queue, reply, attempt).await;
         }
+        self.world.count_bounced(bounced, queue);
         self.finish(message).await;
     }
 

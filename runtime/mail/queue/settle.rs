@@ -167,6 +167,15 @@ impl Engine {
         self.place(&queue, message, back.reasons).await;
     }
 
+    /// Takes a message in: it goes where it is due, unless its queue is bounced.
+    pub(super) async fn enter(&self, name: &str, message: Message, reasons: &[Reason]) {
+        let queue = self.scheduled(name);
+        if let Some(bounced) = self.world.bounce(name, &queue.parts(), self.clock.now()) {
+            return self.send_back(name, &message, &bounced).await;
+        }
+        self.place(&queue, message, reasons).await;
+    }
+
     /// Puts a message into a scheduled queue for when it is due, and says so where the reasons ask for it.
     pub(super) async fn place(&self, queue: &Arc<Scheduled>, message: Message, reasons: &[Reason]) {
         let now = self.clock.now();

@@ -31,6 +31,8 @@ pub struct Held {
 /// Something sends mail back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Bounced {
+    /// What names it.
+    pub id: uuid::Uuid,
     /// Why.
     pub reason: String,
     /// Whether no record is to be written.
@@ -76,6 +78,8 @@ pub struct Outcome {
     pub fates: Vec<Vec<(Address, Reply)>>,
     /// What is left of the session.
     pub after: After,
+    /// The session was found to have ended before: nothing was tried, and another session may try at once.
+    pub untried: bool,
 }
 
 /// What is left of a session after a batch.
@@ -181,6 +185,8 @@ pub trait World: Send + Sync + 'static {
     fn queue_hold(&self, full: &str, name: &QueueName<'_>, now: Time) -> Option<Held>;
     /// What sends the mail of a scheduled queue back.
     fn bounce(&self, full: &str, name: &QueueName<'_>, now: Time) -> Option<Bounced>;
+    /// Counts a message of a queue that was sent back.
+    fn count_bounced(&self, bounced: &Bounced, queue: &str);
     /// Changes with what holds or sends mail back.
     fn holds_changed(&self) -> watch::Receiver<u64>;
 
