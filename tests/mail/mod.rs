@@ -3,3 +3,6 @@
 mod spool;
 mod sink;
 mod helper;
+mod log;
+mod spool;
+mod sink;

@@ -4,6 +4,7 @@ mod automation;
 pub(super) mod config;
 mod hold;
 pub(super) mod key;
+pub mod log;
 mod throttle;
 pub mod connection;
 pub mod listener;
@@ -23,4 +24,5 @@ pub const fn installs() -> &'static [Install] {
         reject::install,
         throttle::install,
     ]
+    &[automation::install, config::install, hold::install, log::install, throttle::install]
 }
