@@ -1,5 +1,6 @@
 //! What Lua sees of the mail host.
 
+pub(super) mod argument;
 mod automation;
 pub(super) mod config;
 mod hold;
