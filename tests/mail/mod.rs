@@ -1,3 +1,4 @@
 //! The mail host.
 
+mod client;
 mod sink;
