@@ -21,6 +21,7 @@ pub use path::{LookupStrategy, MemoryPolicy, PathConfig, ReconnectStrategy, Refr
 pub use queue::{MxEntry, Protocol, QueueConfig, Shrinking, Strategy};
 pub use source::{Health, Pool, PoolEntry, Proxies, Source, UNSPECIFIED};
 pub use unenforced::{Unenforced, say_unenforced, unenforced};
+pub(in crate::mail) use value::list;
 
 /// Options that make no config. The text has the words that helpers look for (interface B.9): ``unknown field `X` ``,
 /// `missing field`, `invalid type: `, `invalid value: `.
@@ -41,19 +42,19 @@ pub trait Config: Clone + Send + Sync + 'static {
 }
 
 /// Reads options with serde; the message names the field.
-fn read<T: DeserializeOwned>(options: &Map<String, Value>) -> Result<T, BadConfig> {
+pub(in crate::mail) fn read<T: DeserializeOwned>(options: &Map<String, Value>) -> Result<T, BadConfig> {
     let given = Value::Object(options.iter().filter(|(_, value)| !value.is_null()).map(entry).collect());
     serde_path_to_error::deserialize(given).map_err(|error| {
         let path = error.path().to_string();
         let message = error.into_inner().to_string();
-        let known = ["unknown field", "missing field", "invalid type: ", "invalid value: ", "invalid length"];
-        let told = known.iter().any(|words| message.starts_with(words));
-        let message = if told { message } else { format!("invalid value: {message}") };
-        let named = message.starts_with("unknown field") || message.starts_with("missing field");
-        if named && !path.contains('.') || path == "." {
+        let names_itself =
+            |words: &str| message.strip_prefix(words).is_some_and(|rest| path == "." || rest.starts_with(&path));
+        if names_itself("unknown field `") || names_itself("missing field `") {
             return BadConfig(message);
         }
-        BadConfig(format!("field `{path}`: {message}"))
+        let told = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");
+        let blame = if told { "" } else { "invalid value: " };
+        BadConfig(format!("field `{path}`: {blame}{message}"))
     })
 }
 

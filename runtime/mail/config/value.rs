@@ -213,7 +213,7 @@ pub(super) mod optional_span {
 }
 
 /// A list; an empty table of Lua, which is no list in itself, is one too.
-pub(super) fn list<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+pub(in crate::mail) fn list<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     T: serde::de::DeserializeOwned,
     D: serde::Deserializer<'de>,
