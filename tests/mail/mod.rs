@@ -1,5 +1,6 @@
 //! The mail host.
 
+mod client;
 mod spool;
 mod sink;
 mod helper;
