@@ -1,3 +1,5 @@
 //! The mail host.
 
+mod spool;
+mod sink;
 mod helper;

@@ -1,8 +1,19 @@
 //! What Lua sees of the mail host.
 
+mod automation;
+pub(super) mod config;
+mod hold;
+pub(super) mod key;
+mod throttle;
+pub mod connection;
+pub mod listener;
+pub mod reception;
+pub mod reject;
+
 use crate::policy::Install;
 
 /// What the mail host adds to the tables that every daemon has.
 pub const fn installs() -> &'static [Install] {
-    &[]
+    &[automation::install, config::install, hold::install, throttle::install]
+    &[listener::install, reject::install]
 }
