@@ -1,5 +1,5 @@
 //! The mail host.
 
-mod spool;
-mod sink;
 mod helper;
+mod sink;
+mod spool;
