@@ -13,6 +13,15 @@ mod throttle;
 use crate::policy::Install;
 
 /// What the mail host adds to the tables that every daemon has.
+#[rustfmt::skip] // One in a line.
 pub const fn installs() -> &'static [Install] {
     &[automation::install, config::install, hold::install, throttle::install] & [listener::install, reject::install]
+    &[
+        automation::install,
+        config::install,
+        hold::install,
+        listener::install,
+        reject::install,
+        throttle::install,
+    ]
 }
