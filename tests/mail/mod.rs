@@ -7,3 +7,6 @@ mod helper;
 mod log;
 mod spool;
 mod sink;
+mod helper;
+mod sink;
+mod spool;
