@@ -21,10 +21,7 @@ pub mod text_part;
 pub mod throttle;
 pub mod trace;
 pub mod script;
-pub mod smtp;
-pub mod spool;
 pub mod start;
-pub mod throttle;
 pub mod validate;
 
 pub use address::Address;

@@ -6,10 +6,8 @@ pub(super) mod config;
 pub mod connection;
 mod hold;
 pub(super) mod key;
-pub mod log;
-mod throttle;
-pub mod connection;
 pub mod listener;
+pub mod log;
 pub mod reception;
 pub mod reject;
 mod throttle;
@@ -19,14 +17,13 @@ use crate::policy::Install;
 /// What the mail host adds to the tables that every daemon has.
 #[rustfmt::skip] // One in a line.
 pub const fn installs() -> &'static [Install] {
-    &[automation::install, config::install, hold::install, throttle::install] & [listener::install, reject::install]
     &[
         automation::install,
         config::install,
         hold::install,
         listener::install,
+        log::install,
         reject::install,
         throttle::install,
     ]
-    &[automation::install, config::install, hold::install, log::install, throttle::install]
 }
