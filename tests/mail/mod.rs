@@ -1,12 +1,12 @@
 //! The mail host.
 
+mod automation;
 mod client;
-mod spool;
-mod sink;
+mod config;
 mod helper;
+mod hold;
+mod kumod;
 mod log;
-mod spool;
-mod sink;
-mod helper;
 mod sink;
 mod spool;
+mod throttle;
