@@ -6,6 +6,7 @@ pub mod config;
 pub mod conformance;
 pub mod header;
 pub mod hold;
+pub mod inject;
 pub mod log;
 pub mod lua;
 pub mod message;

@@ -1,3 +1,5 @@
 //! The mail host.
 
+mod inject;
+mod message;
 mod spool;
