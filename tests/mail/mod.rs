@@ -1,1 +1,3 @@
 //! The mail host.
+
+mod server;
