@@ -1,3 +1,6 @@
 //! The mail host.
 
 mod server;
+mod spool;
+mod sink;
+mod helper;
