@@ -9,6 +9,7 @@ mod inject;
 mod kumod;
 mod log;
 mod message;
+mod server;
 mod sink;
 mod spool;
 mod throttle;
