@@ -2,20 +2,19 @@
 
 mod automation;
 pub(super) mod config;
-pub mod connection;
 mod hold;
 pub(super) mod key;
+mod throttle;
+pub mod connection;
 pub mod listener;
 pub mod reception;
 pub mod reject;
-mod throttle;
 
 use crate::policy::Install;
 
 /// What the mail host adds to the tables that every daemon has.
 #[rustfmt::skip] // One in a line.
 pub const fn installs() -> &'static [Install] {
-    &[automation::install, config::install, hold::install, throttle::install] & [listener::install, reject::install]
     &[
         automation::install,
         config::install,
