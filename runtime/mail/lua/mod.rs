@@ -1,9 +1,11 @@
 //! What Lua sees of the mail host.
 
+pub(super) mod argument;
 mod automation;
 pub(super) mod config;
 mod hold;
 pub(super) mod key;
+pub mod log;
 mod throttle;
 pub mod connection;
 pub mod listener;
@@ -23,4 +25,5 @@ pub const fn installs() -> &'static [Install] {
         reject::install,
         throttle::install,
     ]
+    &[automation::install, config::install, hold::install, log::install, throttle::install]
 }
