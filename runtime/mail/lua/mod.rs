@@ -4,7 +4,6 @@ mod address;
 pub(super) mod argument;
 mod automation;
 pub(super) mod config;
-pub mod connection;
 mod hold;
 pub(super) mod inject;
 pub(super) mod key;
