@@ -3,25 +3,33 @@
 pub mod address;
 pub mod automation;
 pub mod config;
+pub mod conformance;
 pub mod event;
+pub mod header;
 pub mod hold;
+pub mod inject;
 pub mod log;
 pub mod lua;
 pub mod message;
+mod meta;
 pub mod queue;
 pub mod rejection;
 pub mod reply;
+pub mod scheduling;
 pub mod script;
 pub mod smtp;
 pub mod spool;
 pub mod start;
+pub mod text_part;
 pub mod throttle;
+pub mod trace;
 pub mod validate;
 
 pub use address::Address;
 pub use message::{Message, MessageId};
 pub use rejection::Rejection;
 pub use reply::Reply;
+pub use scheduling::Schedule;
 
 use crate::policy::Install;
 use crate::{modules, shaping};

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
 use tokio::sync::{Notify, watch};
 
 pub use batch::Batch;
@@ -28,13 +28,34 @@ use super::Clock;
 const GATHER: Duration = Duration::from_millis(40);
 /// How long after a failure the store is opened again.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
-/// What has not been written to tables yet, in memory.
-const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
-/// Blocks kept from reading; the store is read at start only.
-const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 const KEYSPACE: &str = "state";
 /// A key that no user of the store has; rewritten to see whether the disk takes writes again.
 const PROBE: &[u8] = b"\0probe";
+
+/// What a store is laid out for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Layout {
+    /// What may be in memory alone besides the journal. Default: 16 MiB.
+    pub memtable_bytes: u64,
+    /// Blocks kept in memory from reading. Default: 4 MiB, for what is read at start only.
+    pub cache_bytes: u64,
+    /// What journals may take on disk. Default: 128 MiB.
+    pub journal_bytes: u64,
+    /// Whether values of 1 KiB and more are kept beside the tables, so that merging tables does not copy them.
+    /// Default: false.
+    pub large_values: bool,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            memtable_bytes: 16 * 1024 * 1024,
+            cache_bytes: 4 * 1024 * 1024,
+            journal_bytes: 128 * 1024 * 1024,
+            large_values: false,
+        }
+    }
+}
 
 /// A handle to a store; clones refer to the same one.
 #[derive(Clone)]
@@ -42,6 +63,7 @@ pub struct Store(Arc<Shared>);
 
 struct Shared {
     folder: PathBuf,
+    layout: Layout,
     open: Mutex<State>,
     /// How many batches have been appended.
     appended: watch::Sender<u64>,
@@ -78,10 +100,17 @@ impl Store {
     ///
     /// Fails when the folder cannot be made or written, or when another process has it open.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, Error> {
+        Self::open_with(folder, Layout::default())
+    }
+
+    /// As [`open`](Self::open), laid out otherwise. Whether large values are kept apart is decided when the folder is
+    /// made.
+    pub fn open_with(folder: impl Into<PathBuf>, layout: Layout) -> Result<Self, Error> {
         let folder = folder.into();
-        let open = open(&folder).map_err(|cause| Error::open(&folder, &cause))?;
+        let open = open(&folder, &layout).map_err(|cause| Error::open(&folder, &cause))?;
         Ok(Self(Arc::new(Shared {
             folder,
+            layout,
             open: Mutex::new(State::Open(open)),
             appended: watch::Sender::new(0),
             synced: watch::Sender::new(0),
@@ -152,13 +181,29 @@ impl Store {
     ///
     /// After a failed append this is what was there before it.
     pub fn rows(&self) -> Result<impl Iterator<Item = Result<(fjall::Slice, fjall::Slice), Error>> + use<>, Error> {
-        let keyspace = match &*self.lock() {
-            State::Open(open) | State::Down { last: Some(open), .. } => open.keyspace.clone(),
-            State::Down { why, .. } => return Err(self.down(why)),
-        };
+        let keyspace = self.readable()?;
         let folder = self.0.folder.clone();
         let rows = keyspace.iter().map(move |row| row.into_inner().map_err(|cause| Error::read(&folder, &cause)));
         Ok(rows.filter(|row| !matches!(row, Ok((key, _)) if **key == *PROBE)))
+    }
+
+    /// The value of `key` as it is now.
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<fjall::Slice>, Error> {
+        self.readable()?.get(key).map_err(|cause| Error::read(&self.0.folder, &cause))
+    }
+
+    /// All keys as they are now, in order; values are not read.
+    pub fn keys(&self) -> Result<impl Iterator<Item = Result<fjall::Slice, Error>> + use<>, Error> {
+        let folder = self.0.folder.clone();
+        let keys = self.readable()?.iter().map(move |row| row.key().map_err(|cause| Error::read(&folder, &cause)));
+        Ok(keys.filter(|key| !matches!(key, Ok(key) if **key == *PROBE)))
+    }
+
+    fn readable(&self) -> Result<Keyspace, Error> {
+        match &*self.lock() {
+            State::Open(open) | State::Down { last: Some(open), .. } => Ok(open.keyspace.clone()),
+            State::Down { why, .. } => Err(self.down(why)),
+        }
     }
 
     /// Fails when appends are not taken at the moment.
@@ -234,7 +279,7 @@ impl Store {
         let State::Down { undo, last, .. } = &mut *state else { return Ok(()) };
         // It holds the lock of the folder.
         *last = None;
-        let opened = open(&self.0.folder).map_err(|cause| Error::open(&self.0.folder, &cause))?;
+        let opened = open(&self.0.folder, &self.0.layout).map_err(|cause| Error::open(&self.0.folder, &cause))?;
         let mut probe = undo.clone();
         probe.put(PROBE, b"");
         commit(&opened, probe, PersistMode::SyncData).map_err(|cause| Error::append(&self.0.folder, &cause))?;
@@ -263,15 +308,17 @@ impl State {
     }
 }
 
-fn open(folder: &Path) -> fjall::Result<Open> {
+fn open(folder: &Path, layout: &Layout) -> fjall::Result<Open> {
     let database = Database::builder(folder)
-        .cache_size(CACHE_BYTES)
+        .cache_size(layout.cache_bytes)
         // Of several, one passes work on to the others in a busy loop while they compact.
         .worker_threads(1)
-        .max_journaling_size(128 * 1024 * 1024)
+        .max_journaling_size(layout.journal_bytes)
         .open()?;
-    let keyspace =
-        database.keyspace(KEYSPACE, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES))?;
+    let apart = layout.large_values.then(KvSeparationOptions::default);
+    let options =
+        || KeyspaceCreateOptions::default().max_memtable_size(layout.memtable_bytes).with_kv_separation(apart.clone());
+    let keyspace = database.keyspace(KEYSPACE, options)?;
     Ok(Open { database, keyspace })
 }
 

@@ -1,11 +1,24 @@
 //! The spool: where messages are from the moment they are accepted until their fate is logged.
+//!
+//! It has two parts: `data`, the content, which is written once, and `meta`, all else, which is written again with each
+//! attempt. A message is in the spool when both are; a part without the other is what a dying process left.
 
-use std::sync::Arc;
+mod definition;
+mod engine;
+mod enumerate;
+mod file;
+mod part;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
-use super::message::MessageId;
+pub use definition::{Definition, Kind, Least, Part};
+use part::Spool;
+
+use super::message::{Message, MessageId};
 use crate::host::Host;
 
 /// The spool cannot do what is asked.
@@ -17,6 +30,14 @@ pub enum Error {
         /// The message.
         id: MessageId,
     },
+    /// What is stored of the message is not what was written.
+    #[error("message `{id}` in the spool cannot be read: {why}")]
+    Unreadable {
+        /// The message.
+        id: MessageId,
+        /// What is wrong with it.
+        why: String,
+    },
     /// It takes no writes, or cannot be read, at the moment.
     #[error("the spool `{name}` in `{folder}` failed: {why}")]
     Failed {
@@ -27,24 +48,155 @@ pub enum Error {
         /// What the system says.
         why: String,
     },
-    /// The policy defined none.
+    /// Less is free than the policy wants before new messages are taken.
+    #[error("the spool `{name}` in `{folder}` is full: {free} {what} are free, and it wants {least}")]
+    Full {
+        /// `data` or `meta`.
+        name: String,
+        /// Where it is.
+        folder: String,
+        /// `bytes` or `inodes`.
+        what: &'static str,
+        /// How many are free.
+        free: u64,
+        /// How many have to be.
+        least: u64,
+    },
+    /// The policy defined none, or one alone.
     #[error("no spools have been defined: call `kumo.define_spool` for `data` and for `meta`")]
     Undefined,
 }
 
-/// The spools `data` and `meta` of a host.
+/// What the policy has defined so far.
+#[derive(Default)]
+struct Definitions(Mutex<BTreeMap<Part, Definition>>);
+
+/// The spools `data` and `meta` of a host, open.
 #[derive(Debug)]
-pub struct Spools {}
+pub struct Spools {
+    data: Spool,
+    meta: Spool,
+    /// Later than the ids of all messages that were in it when it was opened.
+    opened: MessageId,
+}
 
 impl Spools {
-    /// The content of a message.
-    #[allow(clippy::unused_async, reason = "the signature that is to stay")]
-    pub async fn load_data(&self, id: MessageId) -> Result<Bytes, Error> {
-        Err(Error::Missing { id })
+    /// Defines one of the two; a later definition replaces an earlier one.
+    pub fn define(host: &Host, definition: Definition) {
+        if definition.kind == Kind::RocksDB {
+            tracing::info!("spool `{}`: kind `RocksDB` is kept by the embedded engine `Fjall`", definition.name);
+        }
+        if definition.rocks_params.is_some() {
+            tracing::info!("spool `{}`: `rocks_params` have no effect", definition.name);
+        }
+        let definitions = host.slot(Definitions::default);
+        definitions.0.lock().unwrap_or_else(PoisonError::into_inner).insert(definition.name, definition);
+    }
+
+    /// Opens both spools as they are defined, and makes them those of the host.
+    ///
+    /// # Errors
+    /// [`Error::Undefined`] unless both are defined; [`Error::Failed`] when a folder cannot be made or read, or another
+    /// process has it open.
+    pub async fn open(host: &Host) -> Result<Arc<Self>, Error> {
+        let definitions = {
+            let definitions = host.slot(Definitions::default);
+            let definitions = definitions.0.lock().unwrap_or_else(PoisonError::into_inner);
+            (definitions.get(&Part::Data).cloned(), definitions.get(&Part::Meta).cloned())
+        };
+        let (Some(data), Some(meta)) = definitions else { return Err(Error::Undefined) };
+        if data.path == meta.path {
+            let folder = meta.path.display().to_string();
+            let why = "the spool `data` is in the same folder: give each its own".to_owned();
+            return Err(Error::Failed { name: "meta".to_owned(), folder, why });
+        }
+        let (data, meta) = (Spool::open(host, data).await?, Spool::open(host, meta).await?);
+        let spools = Arc::new(Self { data, meta, opened: MessageId::new() });
+        host.slot(ArcSwapOption::<Self>::empty).store(Some(spools.clone()));
+        Ok(spools)
     }
 
     /// Those of the host, once they have been opened.
     pub fn of(host: &Host) -> Option<Arc<Self>> {
         host.slot(ArcSwapOption::<Self>::empty).load_full()
+    }
+
+    /// Stores a message: its content, unless it is there already, and all else. When this returns the death of the process
+    /// loses nothing, and where the spool is defined with `flush` neither does that of the machine (semantics D5).
+    ///
+    /// A message that is not in the spool yet is refused when too little is free; then, and after a failure, it is not
+    /// in the spool.
+    pub async fn save(self: &Arc<Self>, message: &Message) -> Result<(), Error> {
+        let is_new = !message.is_in_spool();
+        if is_new {
+            self.health()?;
+        }
+        let unsaved = message.unsaved_data();
+        if let Some(data) = &unsaved {
+            self.data.put(message.id(), data.clone(), message.is_force_sync()).await?;
+        }
+        if let Err(error) = self.put_meta(message).await {
+            if is_new {
+                // If this fails too, the next start finds it without the rest and drops it.
+                let _ = self.data.delete(message.id()).await;
+            }
+            return Err(error);
+        }
+        message.saved(self, unsaved.as_ref());
+        Ok(())
+    }
+
+    /// Stores all of a message but its content: after an attempt, or a change of its notes.
+    pub async fn save_meta(self: &Arc<Self>, message: &Message) -> Result<(), Error> {
+        self.put_meta(message).await
+    }
+
+    async fn put_meta(&self, message: &Message) -> Result<(), Error> {
+        let text = serde_json::to_vec(&message.envelope())
+            .map_err(|cause| Error::Unreadable { id: message.id(), why: cause.to_string() })?;
+        self.meta.put(message.id(), text.into(), message.is_force_sync()).await
+    }
+
+    /// Removes a message whose fate is settled.
+    pub async fn remove(&self, id: MessageId) -> Result<(), Error> {
+        // Without this part it is not delivered again, whatever becomes of the other.
+        self.meta.delete(id).await?;
+        self.data.delete(id).await
+    }
+
+    /// As [`remove`](Self::remove), where the message is at hand: its content stays in memory if it is there.
+    pub async fn remove_message(&self, message: &Message) -> Result<(), Error> {
+        self.remove(message.id()).await?;
+        message.removed();
+        Ok(())
+    }
+
+    /// The content of a message.
+    pub async fn load_data(&self, id: MessageId) -> Result<Bytes, Error> {
+        self.data.get(id).await
+    }
+
+    /// A message that is in the spool, without its content.
+    pub async fn load(self: &Arc<Self>, id: MessageId) -> Result<Message, Error> {
+        self.parse(id, &self.meta.get(id).await?)
+    }
+
+    fn parse(self: &Arc<Self>, id: MessageId, text: &[u8]) -> Result<Message, Error> {
+        let envelope =
+            serde_json::from_slice(text).map_err(|cause| Error::Unreadable { id, why: cause.to_string() })?;
+        Ok(Message::from_spool(id, envelope, self.clone()))
+    }
+
+    /// Fails when new messages are not to be taken: a disk is failing or full, or less is free than is wanted. It recovers
+    /// by itself when there is room again.
+    pub fn health(&self) -> Result<(), Error> {
+        self.data.check()?;
+        self.meta.check()
+    }
+
+    /// Syncs and closes both; whatever is asked of them later fails.
+    pub async fn close(&self) {
+        self.data.close().await;
+        self.meta.close().await;
     }
 }
