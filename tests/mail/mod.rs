@@ -1,6 +1,6 @@
 //! The mail host.
 
-mod server;
-mod spool;
-mod sink;
 mod helper;
+mod server;
+mod sink;
+mod spool;

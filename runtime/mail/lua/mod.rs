@@ -2,13 +2,13 @@
 
 mod automation;
 pub(super) mod config;
+pub mod connection;
 mod hold;
 pub(super) mod key;
-mod throttle;
-pub mod connection;
 pub mod listener;
 pub mod reception;
 pub mod reject;
+mod throttle;
 
 use crate::policy::Install;
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use mlua::serde::SerializeOptions;
-use mlua::{Error, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, LuaSerdeExt, Result, Table as LuaTable, Value};
+use mlua::{Error, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, Result, Table as LuaTable, Value};
 use serde_json::Value as Json;
 
 use crate::mail::rejection::Closing;
@@ -11,6 +11,7 @@ use crate::mail::smtp::server::{Connection, ListenerDomain, Table};
 use crate::mail::{Address, Message, Rejection};
 use crate::policy::{self, Event, Policy};
 
+/// What an event says.
 type Asked<T> = std::result::Result<T, policy::Error>;
 
 const DYNAMIC: Event<(String, Connection), Option<Dynamic>> = Event::single("smtp_server_get_dynamic_parameters");
@@ -154,13 +155,6 @@ pub async fn listener_domain(
     ask(policy, &LISTENER_DOMAIN, args).await.map(Option::flatten)
 }
 
-/// What the handler of a key source (interface A.20) returns.
-pub async fn key(policy: &Policy, event: &str, args: Vec<Json>) -> std::result::Result<Vec<u8>, String> {
-    let event: Event<Spread, Bytes> = Event::named(event);
-    let asked = policy.ask(&event, Spread(args)).await;
-    asked.map(|bytes| bytes.0).map_err(|error| policy::explain(&error))
-}
-
 /// What a handler says of credentials. Whatever is neither a boolean nor an identity is an error: a text such as `"no"`
 /// must not let anyone in.
 #[derive(Clone, PartialEq, Debug)]
@@ -227,25 +221,5 @@ struct Dynamic(Table);
 impl FromLua for Dynamic {
     fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
         policy::options(lua, value, DYNAMIC.name()).map(Self)
-    }
-}
-
-/// Each as one argument.
-struct Spread(Vec<Json>);
-
-impl IntoLuaMulti for Spread {
-    fn into_lua_multi(self, lua: &Lua) -> Result<mlua::MultiValue> {
-        self.0.iter().map(|value| lua.to_value_with(value, options())).collect()
-    }
-}
-
-struct Bytes(Vec<u8>);
-
-impl FromLua for Bytes {
-    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
-        match &value {
-            Value::String(text) => Ok(Self(text.as_bytes().to_vec())),
-            other => Err(unexpected(other, "key", "expected a string")),
-        }
     }
 }

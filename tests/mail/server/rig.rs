@@ -1,6 +1,7 @@
 //! A server on a real socket that keeps what it accepts.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kumo_tsa::mail::Message;
 use kumo_tsa::mail::smtp::server::{How, Intake, Listeners, NotTaken, Server};
+use kumo_tsa::policy::Policy;
 use tokio::task::JoinHandle;
 
 use super::client::Client;
@@ -18,6 +20,7 @@ pub(crate) struct Rig {
     pub(crate) address: SocketAddr,
     pub(crate) kept: Arc<Kept>,
     pub(crate) serving: JoinHandle<()>,
+    pub(crate) policy: Policy,
 }
 
 /// Keeps messages, or does not.
@@ -28,11 +31,13 @@ pub(crate) struct Kept {
     pub(crate) refusal: Mutex<Option<String>>,
     /// Takes this long.
     pub(crate) delay: Mutex<Duration>,
+    pub(crate) asked: AtomicUsize,
 }
 
 impl Intake for Kept {
     fn accept(&self, messages: Vec<Message>, how: How) -> BoxFuture<'_, Result<(), NotTaken>> {
         async move {
+            self.asked.fetch_add(1, Ordering::Relaxed);
             let delay = *self.delay.lock().unwrap();
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
@@ -68,22 +73,16 @@ impl Kept {
     }
 }
 
-/// What the client sent of a message.
+/// What the client sent of a message: what stands after the trace headers.
 pub(crate) async fn content(message: &Message) -> Vec<u8> {
     let data = message.data().await.unwrap();
-    let text = data.escape_ascii().to_string();
-    // The date ends the last header that was put before it.
-    let mut start = 0;
-    for name in ["X-KumoRef: ", "Received: "] {
-        if data[start..].starts_with(name.as_bytes()) {
-            start += data[start..]
-                .windows(3)
-                .position(|end| end.starts_with(b"\r\n") && end[2] != b'\t')
-                .unwrap_or_else(|| panic!("{text}"))
-                + 2;
-        }
+    let mut rest = &data[..];
+    while rest.starts_with(b"X-KumoRef: ") || rest.starts_with(b"Received: from client.example ") {
+        // A line that is not folded ends it.
+        let end = rest.windows(3).position(|end| end.starts_with(b"\r\n") && end[2] != b'\t').unwrap();
+        rest = &rest[end + 2..];
     }
-    data[start..].to_vec()
+    rest.to_vec()
 }
 
 impl Rig {
@@ -111,12 +110,31 @@ impl Rig {
         let bound = Listeners::of(&bench.host).take().unwrap().try_recv().unwrap();
         let address = bound.address();
         let kept = Arc::new(Kept::default());
-        let serving = tokio::spawn(Server::new(policy, kept.clone()).serve(bound));
-        Self { bench, address, kept, serving }
+        let serving = tokio::spawn(Server::new(policy.clone(), kept.clone()).serve(bound));
+        Self { bench, address, kept, serving, policy }
     }
 
     /// A client that has said EHLO.
     pub(crate) async fn client(&self) -> Client {
         Client::greet(self.address).await
+    }
+}
+
+/// Holds the paused clock as long as it lives: what is on its way between two sockets is no reason for time to pass.
+pub(crate) struct Hold(Option<std::sync::mpsc::Sender<()>>);
+
+impl Hold {
+    pub(crate) fn new() -> Self {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || released.recv());
+        Self(Some(release))
+    }
+
+    /// Lets time go on once `so_far` is so.
+    pub(crate) async fn until(mut self, so_far: impl Fn() -> bool) {
+        while !so_far() {
+            tokio::task::yield_now().await;
+        }
+        self.0.take();
     }
 }

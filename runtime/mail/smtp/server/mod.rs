@@ -18,7 +18,6 @@ mod security;
 mod session;
 mod stream;
 mod tls;
-mod trace;
 
 use std::sync::Arc;
 
@@ -28,8 +27,6 @@ pub use intake::{How, Intake, NotTaken};
 pub use listener::{BindError, Bound, Listeners};
 pub use parameter::{BadParameter, BatchHandling, LineEndings, Overrides, Parameters, Settings, Table};
 pub use reception::show_deferred;
-pub use tls::KeySource;
-pub use trace::TraceHeaders;
 
 use super::super::log::Logger;
 use crate::host::Host;
