@@ -164,7 +164,7 @@ async fn what_is_known_of_the_connection_goes_with_the_message() {
     assert_eq!(message.meta("ehlo_domain"), Some("client.example".into()));
     assert_eq!(message.meta("team"), Some("blue".into()));
     assert!(message.meta("received_from").unwrap().as_str().unwrap().starts_with("127.0.0.1:"));
-    assert!(rig.kept.how()[0].deferred_spool);
+    assert_eq!(rig.kept.deferred(), [true]);
 }
 
 #[tokio::test]

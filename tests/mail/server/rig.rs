@@ -8,7 +8,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kumo_tsa::mail::Message;
-use kumo_tsa::mail::smtp::server::{How, Intake, Listeners, NotTaken, Server};
+use kumo_tsa::mail::inject::{Intake, NotTaken, set_intake};
+use kumo_tsa::mail::smtp::server::{Listeners, Server};
 use kumo_tsa::policy::Policy;
 use tokio::task::JoinHandle;
 
@@ -26,7 +27,7 @@ pub(crate) struct Rig {
 /// Keeps messages, or does not.
 #[derive(Default)]
 pub(crate) struct Kept {
-    messages: Mutex<Vec<(Message, How)>>,
+    messages: Mutex<Vec<(Message, bool)>>,
     /// Says so instead of accepting.
     pub(crate) refusal: Mutex<Option<String>>,
     /// Takes this long.
@@ -34,8 +35,8 @@ pub(crate) struct Kept {
     pub(crate) asked: AtomicUsize,
 }
 
-impl Intake for Kept {
-    fn accept(&self, messages: Vec<Message>, how: How) -> BoxFuture<'_, Result<(), NotTaken>> {
+impl Intake for Arc<Kept> {
+    fn accept(&self, messages: Vec<Message>, deferred_spool: bool) -> BoxFuture<'_, Result<(), NotTaken>> {
         async move {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let delay = *self.delay.lock().unwrap();
@@ -45,7 +46,7 @@ impl Intake for Kept {
             if let Some(why) = self.refusal.lock().unwrap().clone() {
                 return Err(NotTaken(why));
             }
-            self.messages.lock().unwrap().extend(messages.into_iter().map(|message| (message, how)));
+            self.messages.lock().unwrap().extend(messages.into_iter().map(|message| (message, deferred_spool)));
             Ok(())
         }
         .boxed()
@@ -57,8 +58,9 @@ impl Kept {
         self.messages.lock().unwrap().iter().map(|(message, _)| message.clone()).collect()
     }
 
-    pub(crate) fn how(&self) -> Vec<How> {
-        self.messages.lock().unwrap().iter().map(|(_, how)| *how).collect()
+    /// Of each, whether it may stay in memory alone.
+    pub(crate) fn deferred(&self) -> Vec<bool> {
+        self.messages.lock().unwrap().iter().map(|(_, deferred)| *deferred).collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -110,7 +112,8 @@ impl Rig {
         let bound = Listeners::of(&bench.host).take().unwrap().try_recv().unwrap();
         let address = bound.address();
         let kept = Arc::new(Kept::default());
-        let serving = tokio::spawn(Server::new(policy.clone(), kept.clone()).serve(bound));
+        set_intake(&bench.host, kept.clone());
+        let serving = tokio::spawn(Server::new(policy.clone()).serve(bound));
         Self { bench, address, kept, serving, policy }
     }
 

@@ -6,14 +6,13 @@ use tokio::time::timeout;
 use super::answer::Answer;
 use super::content::{Content, Fault};
 use super::envelope::{Transaction, too_large};
-use super::intake::How;
 use super::parameter::BatchHandling;
 use super::session::Session;
 use super::stream::End;
 use crate::mail::lua::reception;
 use crate::mail::rejection::Closing;
 use crate::mail::trace::{self, TraceHeaders};
-use crate::mail::{Address, Message, Rejection, spool};
+use crate::mail::{Address, Message, Rejection, inject, spool};
 
 /// The queue in which messages wait that the policy has not seen yet (interface C.4).
 const DEFERRED_QUEUE: &str = "deferred_smtp_inject.kumomta.internal";
@@ -109,8 +108,7 @@ impl Session {
             messages.push(self.batch(&whole, recipients).await?);
         }
         let ids = messages.iter().map(|message| message.id().to_string()).collect();
-        let how = How { deferred_spool: self.settings.deferred_spool };
-        self.server.intake.accept(messages, how).await.map_err(|why| {
+        inject::accept(&self.server.host, messages, self.settings.deferred_spool).await.map_err(|why| {
             tracing::error!("a message was not accepted: {why}");
             let message = format!("4.3.0 {} cannot take the message now, try again later", self.settings.hostname);
             Rejection { code: 451, message, closing: Closing::If421 }
