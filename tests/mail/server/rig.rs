@@ -35,18 +35,22 @@ pub(crate) struct Kept {
     pub(crate) asked: AtomicUsize,
 }
 
-impl Intake for Arc<Kept> {
+/// Gives what it takes to the test.
+struct Keeper(Arc<Kept>);
+
+impl Intake for Keeper {
     fn accept(&self, messages: Vec<Message>, deferred_spool: bool) -> BoxFuture<'_, Result<(), NotTaken>> {
+        let kept = &self.0;
         async move {
-            self.asked.fetch_add(1, Ordering::Relaxed);
-            let delay = *self.delay.lock().unwrap();
+            kept.asked.fetch_add(1, Ordering::Relaxed);
+            let delay = *kept.delay.lock().unwrap();
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
-            if let Some(why) = self.refusal.lock().unwrap().clone() {
+            if let Some(why) = kept.refusal.lock().unwrap().clone() {
                 return Err(NotTaken(why));
             }
-            self.messages.lock().unwrap().extend(messages.into_iter().map(|message| (message, deferred_spool)));
+            kept.messages.lock().unwrap().extend(messages.into_iter().map(|message| (message, deferred_spool)));
             Ok(())
         }
         .boxed()
@@ -108,11 +112,14 @@ impl Rig {
                 {handlers}"
             ))
             .await;
-        call::<()>(&policy, "init", ()).await.unwrap_or_else(|error| panic!("{}", bench.text(&error)));
+        for event in ["pre_init", "init"] {
+            let asked = call::<()>(&policy, event, ()).await;
+            asked.unwrap_or_else(|error| panic!("{}", bench.text(&error)));
+        }
         let bound = Listeners::of(&bench.host).take().unwrap().try_recv().unwrap();
         let address = bound.address();
         let kept = Arc::new(Kept::default());
-        set_intake(&bench.host, kept.clone());
+        set_intake(&bench.host, Keeper(kept.clone()));
         let serving = tokio::spawn(Server::new(policy.clone()).serve(bound));
         Self { bench, address, kept, serving, policy }
     }
