@@ -52,7 +52,8 @@ impl Logger {
 
     /// As [`log`](Self::log) for what came as a feedback report (RFC 5965), which stands in the record.
     pub async fn log_report(&self, entry: Entry<'_>, report: Option<Value>) {
-        let reception_protocol = entry.message.meta("reception_protocol").and_then(|value| value.as_str().map(ToOwned::to_owned));
+        let reception_protocol =
+            entry.message.meta("reception_protocol").and_then(|value| value.as_str().map(ToOwned::to_owned));
         let carries_record = reception_protocol.as_deref() == Some(LOG_RECORD);
         if carries_record && entry.kind == Kind::Reception {
             return;
