@@ -1,5 +1,5 @@
 //! The mail host.
 
 mod log;
-mod spool;
 mod sink;
+mod spool;
