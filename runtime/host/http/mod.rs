@@ -13,7 +13,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 
 pub use access::{Access, Caller, Credentials, Need, Offered};
 pub use body::{JSON, read_body, wanted_json};
-pub use listener::{BindError, Bound, Listener, Parameters};
+pub use listener::{BindError, Bound, Listener, Parameters, hostname};
 pub use openapi::Endpoint;
 pub use serve::{Peer, serve};
 pub use standing::standing_routes;

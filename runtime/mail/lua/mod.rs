@@ -1,15 +1,38 @@
 //! What Lua sees of the mail host.
 
 mod address;
+pub(super) mod argument;
+mod automation;
+pub(super) mod config;
+pub mod connection;
+mod hold;
 pub(super) mod inject;
+pub(super) mod key;
+pub mod listener;
+pub mod log;
 mod message;
+pub mod reception;
+pub mod reject;
 mod spool;
+mod throttle;
 
 use crate::policy::Install;
 
 /// What the mail host adds to the tables that every daemon has.
+#[rustfmt::skip] // One in a line.
 pub const fn installs() -> &'static [Install] {
-    &[inject::install, message::install, spool::install]
+    &[
+        automation::install,
+        config::install,
+        hold::install,
+        inject::install,
+        listener::install,
+        log::install,
+        message::install,
+        reject::install,
+        spool::install,
+        throttle::install,
+    ]
 }
 
 /// An error with exactly this text; `mlua::Error::runtime` would put `runtime error:` before it.

@@ -1,0 +1,13 @@
+//! The helpers in `policy-extras/`.
+
+mod existing;
+mod path;
+mod pattern;
+mod policy_utils;
+mod publish;
+mod real;
+mod record;
+mod resync;
+mod rig;
+mod sources;
+mod subscribe;
