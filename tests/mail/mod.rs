@@ -1,6 +1,15 @@
 //! The mail host.
 
+mod automation;
 mod client;
-mod spool;
-mod sink;
+mod config;
 mod helper;
+mod hold;
+mod inject;
+mod kumod;
+mod log;
+mod message;
+mod server;
+mod sink;
+mod spool;
+mod throttle;

@@ -1,14 +1,27 @@
 //! What is logged: one record for each thing that becomes of a message (interface C.6).
 
+mod header;
+mod local;
+mod logger;
+mod node;
+pub(super) mod pattern;
+mod record;
+pub(super) mod segment;
+pub(super) mod selection;
+pub mod space;
+pub(super) mod template;
+pub(super) mod writer;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use kumo_tsa_core::wire::Kind;
 
 use super::address::Address;
 use super::message::Message;
 use super::reply::Reply;
-use crate::host::Host;
+
+pub(super) use local::LocalLog;
+pub use logger::Logger;
 
 /// Where a session went to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,17 +83,8 @@ pub struct Entry<'a> {
     pub queue: Option<&'a str>,
 }
 
-/// Writes records to the local logs and gives them to the log hooks.
-#[derive(Debug, Default)]
-pub struct Logger {}
-
-impl Logger {
-    /// The host's.
-    pub fn of(host: &Host) -> Arc<Self> {
-        host.slot(Self::default)
-    }
-
-    /// Logs. Waits while more than `back_pressure` records wait to be written.
-    #[allow(clippy::unused_async, reason = "the signature that is to stay")]
-    pub async fn log(&self, _entry: Entry<'_>) {}
+/// A number that Lua has as a float, such as `1e9`, where it is whole and fits.
+pub(super) fn whole(number: f64) -> Option<u64> {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+    (number.fract() == 0.0 && (0.0..=9e15).contains(&number)).then_some(number as u64)
 }
