@@ -25,6 +25,7 @@ mod rotation;
 mod route;
 mod scheduled;
 mod settle;
+mod smtp;
 mod timer;
 mod upkeep;
 pub mod world;
