@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 #[allow(unused_imports, reason = "what sessions hold")]
 pub(crate) use record::Heard;
 pub(crate) use record::{Mail, Session};
-pub(crate) use talk::Talk;
+pub(crate) use talk::{Talk, stuffed};
 
 /// Where in a session an answer is due.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
