@@ -7,6 +7,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use mlua::{Lua, LuaString, Result, UserData, UserDataMethods, Value};
 use serde::Deserialize;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -25,6 +26,11 @@ use crate::policy;
 const CONNECT_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long `recv_batch` waits for company after a frame has come.
 const LINGER: Duration = Duration::from_millis(10);
+/// When a connection on which nothing comes is asked whether the other end is still there, and when again.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(5);
+/// How many of these may go unanswered: after half a minute a peer that went without a word is noticed.
+const KEEPALIVE_PROBES: u32 = 3;
 /// The most frames that one `recv_batch` returns; the rest stays for the next.
 const MAX_BATCH_FRAMES: usize = 10_000;
 
@@ -82,9 +88,24 @@ async fn connect(host: &Host, url: &str, options: &Options) -> Result<(Stream, R
         .await
         .map_err(|_| failed(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))?
         .map_err(|e| failed(explained(&e)))?;
+    // A peer that lost its power says no goodbye, and a reader would wait for it for ever.
+    if let Err(error) = keep_alive(socket.get_ref()) {
+        tracing::debug!("keepalive on the connection to {url}: {error}");
+    }
     let (writer, reader) = socket.split();
     let stream = Stream { reader: Mutex::new(reader), writer: Mutex::new(writer) };
     Ok((stream, Response::of_handshake(response)))
+}
+
+fn keep_alive(stream: &MaybeTlsStream<TcpStream>) -> std::io::Result<()> {
+    let stream = match stream {
+        MaybeTlsStream::Plain(stream) => stream,
+        MaybeTlsStream::Rustls(stream) => stream.get_ref().0,
+        _ => return Ok(()),
+    };
+    let keepalive =
+        TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_AGAIN).with_retries(KEEPALIVE_PROBES);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 /// The next frame that carries data. Pings are answered on the way, by the next read or write.

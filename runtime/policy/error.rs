@@ -80,6 +80,12 @@ pub enum Error {
         /// What the panic says.
         message: String,
     },
+    /// An earlier call in the same pinned context failed, and the context ended with it.
+    #[error("event `{event}`: an earlier call in this Lua context failed")]
+    Spent {
+        /// The event.
+        event: String,
+    },
     /// An event that must be answered has no handler, or none that answered.
     #[error("event `{event}` has not been registered")]
     NotRegistered {

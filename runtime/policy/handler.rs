@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mlua::{Function, Lua};
+use mlua::{Function, Lua, MultiValue};
 
 /// The global that holds the name of the event whose handler runs, or ran last, in a context (interface B.3).
 pub(super) const CURRENT_EVENT: &str = "_KUMO_CURRENT_EVENT";
@@ -72,6 +72,22 @@ pub fn register(lua: &Lua, event: &str, function: Function) -> mlua::Result<()> 
 /// The call stacks that registered the event's handlers, in order; `None` without a handler.
 pub fn registrars(lua: &Lua, event: &str) -> mlua::Result<Option<Vec<Vec<String>>>> {
     with(lua, |handlers| handlers.by_event.get(event).map(|list| list.iter().map(|h| h.stack.clone()).collect()))
+}
+
+/// Asks the handlers that this very context has, from within it: for functions by which a policy asks itself.
+///
+/// As with [`Policy::call`](super::Policy::call), the first handler that returns something has answered.
+///
+/// # Errors
+/// What a handler raises.
+pub async fn ask_here(lua: &Lua, event: &str, args: MultiValue) -> mlua::Result<Option<MultiValue>> {
+    for function in with(lua, |handlers| handlers.of(event))? {
+        let values = function.call_async::<MultiValue>(args.clone()).await?;
+        if !values.is_empty() {
+            return Ok(Some(values));
+        }
+    }
+    Ok(None)
 }
 
 fn with<T>(lua: &Lua, act: impl FnOnce(&mut Handlers) -> T) -> mlua::Result<T> {

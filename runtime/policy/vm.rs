@@ -117,17 +117,25 @@ impl Vm {
             None => Vec::new(),
         };
         for function in functions {
-            let values = self.budget.run(function.call_async::<MultiValue>(args.clone())).await?;
-            if let Some(overran) = self.budget.overran() {
-                // Also when the handler caught the error and went on.
-                return Err(values.err().unwrap_or_else(|| mlua::Error::external(overran)).into());
-            }
-            let values = values?;
+            let values = self.run(function, args.clone()).await?;
             if !values.is_empty() {
                 return Ok(Some(values));
             }
         }
         Ok(None)
+    }
+
+    /// Calls a function within the budget.
+    ///
+    /// # Errors
+    /// What it raises; the context is not to be used again then.
+    pub(super) async fn run(&self, function: mlua::Function, args: MultiValue) -> Result<MultiValue, Failure> {
+        let values = self.budget.run(function.call_async::<MultiValue>(args)).await?;
+        if let Some(overran) = self.budget.overran() {
+            // Also when the handler caught the error and went on.
+            return Err(values.err().unwrap_or_else(|| mlua::Error::external(overran)).into());
+        }
+        Ok(values?)
     }
 
     /// Says to `kumo.on` which event's handler runs.

@@ -10,7 +10,7 @@ use axum::extract::ws::Utf8Bytes;
 use kumo_tsa_core::decide::{Change, Decision, EffectId, Slot, Started, State, Touched, decide};
 use kumo_tsa_core::shaping::Shaping;
 use kumo_tsa_core::wire::{Record, Time};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, oneshot};
 use tokio::time::Instant;
 
 use super::announce::Announcements;
@@ -27,13 +27,13 @@ use crate::shaping::Handle;
 const JUMP_MICROS: u64 = 1_000_000;
 
 /// Nothing can be stored at the moment; nothing has changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}; try again later")]
-pub(super) struct Unavailable(store::Error);
+pub(super) struct Unavailable(Arc<store::Error>);
 
 impl From<store::Error> for Unavailable {
     fn from(cause: store::Error) -> Self {
-        Self(cause)
+        Self(Arc::new(cause))
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Engine {
     sync: bool,
     rules: ArcSwap<Handle>,
     held: Mutex<Held>,
-    /// Who takes records in.
+    /// Who decides.
     turn: tokio::sync::Mutex<()>,
     mirror: Arc<Mirror>,
     told: Told,
@@ -79,8 +79,32 @@ pub(super) struct Engine {
 }
 
 struct Held {
+    /// What is stored, and what is about to be.
     state: State,
     looked: Look,
+    waiting: Waiting,
+}
+
+/// What has been decided and applied and is not stored yet: publishes that come at the same time are stored at once.
+#[derive(Default)]
+struct Waiting {
+    changes: Vec<Change>,
+    touched: Vec<Touched>,
+    publishes: Vec<oneshot::Sender<Stored>>,
+}
+
+/// The number of the store's batch, if there was anything to store.
+type Stored = Result<Option<u64>, Unavailable>;
+
+/// Has the duty to store what waits, and does so when it is dropped: also when the request that took it on is given up.
+struct Duty<'e>(&'e Engine);
+
+impl Drop for Duty<'_> {
+    fn drop(&mut self) {
+        let mut held = self.0.lock();
+        let now = held.looked.wall;
+        self.0.settle(&mut held, now);
+    }
 }
 
 /// The two clocks at one moment.
@@ -114,7 +138,7 @@ impl Engine {
             sync,
             rules: ArcSwap::from_pointee(rules),
             mirror,
-            held: Mutex::new(Held { state, looked }),
+            held: Mutex::new(Held { state, looked, waiting: Waiting::default() }),
             turn: tokio::sync::Mutex::default(),
             ends: Notify::new(),
             announcements: Announcements::new(metrics.clone()),
@@ -134,20 +158,21 @@ impl Engine {
     ///
     /// All changes of one call are stored together, or none.
     pub(super) async fn publish(&self, records: &[Record<'_>]) -> Result<(), Unavailable> {
-        let number = {
-            let rules = self.rules();
-            let matched: Vec<_> = records.iter().filter_map(|record| self.matched(&rules, record)).collect();
-            if matched.is_empty() {
-                return Ok(());
+        let rules = self.rules();
+        let matched: Vec<_> = records.iter().filter_map(|record| self.matched(&rules, record)).collect();
+        if matched.is_empty() {
+            return Ok(());
+        }
+        let stored = self.take_in(&matched).await.inspect_err(|_| {
+            for one in &matched {
+                self.metrics.record(Some(one.record.kind), Outcome::Unavailable);
             }
-            // Waiting here gives the thread to others; waiting for the lock itself would put it to sleep.
-            let _turn = self.turn.lock().await;
-            self.take_in(&matched).inspect_err(|_| {
-                for one in &matched {
-                    self.metrics.record(Some(one.record.kind), Outcome::Unavailable);
-                }
-            })?
-        };
+        });
+        let (number, decisions) = stored?;
+        for (one, (outcome, decision)) in matched.iter().zip(decisions) {
+            self.metrics.record(Some(one.record.kind), outcome);
+            self.announcements.decided(decision);
+        }
         self.acknowledge(number).await
     }
 
@@ -179,39 +204,69 @@ impl Engine {
         Some(matched)
     }
 
-    /// Decides on records that match and stores what they change. Tells the number of the store's batch, if there is one.
-    fn take_in(&self, matched: &[Matched<'_>]) -> Result<Option<u64>, store::Error> {
-        let mut decisions = Vec::with_capacity(matched.len());
-        let number = {
-            let mut held = self.lock();
-            self.store.check()?;
-            let now = self.look(&mut held)?;
-            let mut touched = Vec::new();
-            for one in matched {
-                let decision = decide(&held.state, one, one.record, now);
-                // What the next of the batch is decided on includes this one. Nobody sees it before it is stored.
-                touched.extend(decision.changes.iter().filter_map(|change| held.state.apply(change)));
-                decisions.push(decision);
-            }
-            let changes = newest(&decisions);
-            touched.sort_by_key(|one| one.id);
-            touched.dedup_by_key(|one| one.id);
-            match self.append(changes.iter().copied().collect()) {
-                Ok(number) => {
-                    self.tell(&held, changes.into_iter(), &touched, now);
-                    number
-                }
-                Err(error) => {
-                    self.go_back(&mut held);
-                    return Err(error);
-                }
-            }
-        };
-        for (one, decision) in matched.iter().zip(decisions) {
-            self.metrics.record(Some(one.record.kind), outcome(&decision));
-            self.announcements.decided(decision);
+    /// Decides on records that match and has stored what they change when it returns. Tells the number of the store's
+    /// batch, if there is one, and what was decided.
+    async fn take_in(&self, matched: &[Matched<'_>]) -> Result<(Option<u64>, Vec<(Outcome, Decision)>), Unavailable> {
+        // Waiting here gives the thread to others; waiting for the lock itself would put it to sleep.
+        let turn = self.turn.lock().await;
+        let (decisions, stored, duty) = self.decide(matched)?;
+        drop(turn);
+        if duty.is_some() {
+            // Those who are ready to decide do so first, and are stored with it.
+            tokio::task::yield_now().await;
+            drop(duty);
         }
-        Ok(number)
+        // A sender is dropped without a word only when the process ends.
+        let number = stored.await.unwrap_or(Ok(None))?;
+        Ok((number, decisions))
+    }
+
+    /// Decides, applies, and puts the changes to those that wait for the store. The first of them gets the duty to store
+    /// them all.
+    #[expect(clippy::type_complexity, reason = "three things for one caller")]
+    fn decide(
+        &self,
+        matched: &[Matched<'_>],
+    ) -> Result<(Vec<(Outcome, Decision)>, oneshot::Receiver<Stored>, Option<Duty<'_>>), store::Error> {
+        let mut held = self.lock();
+        self.store.check()?;
+        let now = self.look(&mut held)?;
+        let Held { state, waiting, .. } = &mut *held;
+        let decisions = matched.iter().map(|one| {
+            let mut decision = decide(state, one, one.record, now);
+            let outcome = if decision.changes.is_empty() { Outcome::Unchanged } else { Outcome::Counted };
+            // What the next is decided on includes this one. Nobody sees it before it is stored.
+            waiting.touched.extend(decision.changes.iter().filter_map(|change| state.apply(change)));
+            waiting.changes.append(&mut decision.changes);
+            (outcome, decision)
+        });
+        let decisions = decisions.collect();
+        let (tell, stored) = oneshot::channel();
+        let first = waiting.publishes.is_empty();
+        waiting.publishes.push(tell);
+        // Made for the first alone: dropping one takes the lock that is held here.
+        Ok((decisions, stored, first.then(|| Duty(self))))
+    }
+
+    /// Stores what waits, tells the feeds of it, and lets the publishes that brought it go on. Everything else that
+    /// changes the state does this first, so that changes are stored in the order in which they were applied.
+    fn settle(&self, held: &mut Held, now: Time) {
+        if held.waiting.publishes.is_empty() {
+            return;
+        }
+        let Waiting { changes, mut touched, publishes } = std::mem::take(&mut held.waiting);
+        let changes = newest(&changes);
+        touched.sort_by_key(|one| one.id);
+        touched.dedup_by_key(|one| one.id);
+        let stored: Stored = self.append(changes.iter().copied().collect()).map_err(Unavailable::from);
+        match &stored {
+            Ok(_) => self.tell(held, changes.into_iter(), &touched, now),
+            Err(_) => self.go_back(held),
+        }
+        for publish in publishes {
+            // Who does not wait any more has been given up by its client.
+            let _ = publish.send(stored.clone());
+        }
     }
 
     fn append(&self, batch: Batch) -> Result<Option<u64>, store::Error> {
@@ -256,6 +311,8 @@ impl Engine {
         let wall = look.wall.micros().saturating_sub(held.looked.wall.micros());
         let delta = wall.saturating_sub(even);
         if delta.unsigned_abs() > JUMP_MICROS {
+            let before = held.looked.wall;
+            self.settle(held, before);
             let change = held.state.clock_jumped(look.wall, delta);
             self.append([&change].into_iter().collect())?;
             held.state.apply(&change);
@@ -273,6 +330,7 @@ impl Engine {
         let number = {
             let mut held = self.lock();
             let now = self.look(&mut held)?;
+            self.settle(&mut held, now);
             let Some(change) = held.state.cancel(id, now) else { return Ok(false) };
             self.change(&mut held, std::slice::from_ref(&change), now)?
         };
@@ -311,6 +369,7 @@ impl Engine {
         const LATER: Duration = Duration::from_secs(1);
         let mut held = self.lock();
         let done = self.look(&mut held).and_then(|now| {
+            self.settle(&mut held, now);
             let over = held.state.expire(now);
             if !over.is_empty() {
                 self.change(&mut held, &over, now)?;
@@ -395,22 +454,18 @@ fn load(store: &Store) -> Result<State, LoadError> {
     }
 }
 
-/// The changes of all decisions in their order; of those of one effect the last alone, which says all.
-fn newest(decisions: &[Decision]) -> Vec<&Change> {
-    let mut changes: Vec<_> = decisions.iter().flat_map(|decision| &decision.changes).collect();
-    if decisions.len() > 1 {
+/// The changes in their order; of those of one effect the last alone, which says all.
+fn newest(changes: &[Change]) -> Vec<&Change> {
+    let mut newest: Vec<_> = changes.iter().collect();
+    if changes.len() > 1 {
         let mut seen = HashSet::new();
-        changes.reverse();
-        changes.retain(|change| match change {
+        newest.reverse();
+        newest.retain(|change| match change {
             Change::Effect(effect) => seen.insert(effect.id()),
             Change::Ended(id) => seen.insert(*id),
             _ => true,
         });
-        changes.reverse();
+        newest.reverse();
     }
-    changes
-}
-
-fn outcome(decision: &Decision) -> Outcome {
-    if decision.changes.is_empty() { Outcome::Unchanged } else { Outcome::Counted }
+    newest
 }

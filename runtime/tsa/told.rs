@@ -55,19 +55,24 @@ impl Told {
     pub(super) fn changes(&self, state: &State, touched: &[Touched], now: Time) {
         let read = self.effects.is_read();
         self.effects.publish(touched.iter().map(|one| {
-            let change = match state.view(one.id, now) {
-                Some(view) => put(&view, read),
+            let change = match state.end(one.id, now) {
+                Some(expires) => {
+                    // Nothing is put together for nobody.
+                    let view = if read { state.view(one.id, now) } else { None };
+                    Change::Put { frame: view.map(|view| text(&Frame::Put(&view))), expires }
+                }
                 None => Change::End { frame: text(&Frame::Delete { kind: one.kind, key: one.id.to_string() }) },
             };
             (one.id, change)
         }));
         let read = self.holds.is_read();
         for one in touched.iter().filter(|one| one.kind != EffectKind::Override) {
-            let change = match state.notice(one, now) {
-                Some(hold) if expires(&hold) <= now => Change::End { frame: text(&hold) },
+            let hold = || state.notice(one, now).map(|hold| text(&hold));
+            let change = match state.notice_end(one, now) {
+                Some(end) if end <= now => hold().map_or(Change::Forget, |frame| Change::End { frame }),
                 // Another effect than the one that holds the slot has changed.
-                Some(hold) if self.holds.expires(&one.slot) == Some(expires(&hold)) => continue,
-                Some(hold) => Change::Put { frame: read.then(|| text(&hold)), expires: expires(&hold) },
+                Some(end) if self.holds.expires(&one.slot) == Some(end) => continue,
+                Some(expires) => Change::Put { frame: if read { hold() } else { None }, expires },
                 None => Change::Forget,
             };
             self.holds.publish([(one.slot.clone(), change)]);
@@ -76,8 +81,9 @@ impl Told {
 
     /// Tells of all that is in force.
     pub(super) fn everything(&self, state: &State, now: Time) {
-        let views = state.views(now);
-        self.effects.publish(views.iter().filter_map(|view| Some((view.key.parse().ok()?, put(view, false)))));
+        self.effects.publish(state.views(now).iter().filter_map(|view| {
+            Some((view.key.parse().ok()?, Change::Put { frame: None, expires: view.value.until }))
+        }));
         let ready = state.ready_suspensions(now).into_iter().map(Hold::Ready);
         let sched = state.sched_suspensions(now).into_iter().map(Hold::Sched);
         let bounces = state.bounces(now).into_iter().map(Hold::Bounce);
@@ -86,10 +92,6 @@ impl Told {
             (slot(hold), change)
         }));
     }
-}
-
-fn put(view: &View, read: bool) -> Change {
-    Change::Put { frame: read.then(|| text(&Frame::Put(view))), expires: view.value.until }
 }
 
 fn text(frame: &impl Serialize) -> Utf8Bytes {

@@ -7,7 +7,7 @@ mod guide;
 mod process;
 mod publish;
 mod reload;
-mod rig;
+pub(crate) mod rig;
 mod stall;
 mod start;
 mod subscribe;

@@ -2,3 +2,5 @@
 
 mod log;
 mod spool;
+mod sink;
+mod helper;

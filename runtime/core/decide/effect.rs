@@ -283,18 +283,21 @@ pub(super) mod micros {
     }
 }
 
-/// Rule ids as 64 hexadecimal digits.
+/// Rule ids as 64 hexadecimal digits where people read them, else as 32 numbers.
 mod rule_id {
     use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use crate::shaping::RuleId;
 
     pub(super) fn serialize<S: Serializer>(id: &RuleId, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(id)
+        if serializer.is_human_readable() { serializer.collect_str(id) } else { id.0.serialize(serializer) }
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RuleId, D::Error> {
+        if !deserializer.is_human_readable() {
+            return <[u8; 32]>::deserialize(deserializer).map(RuleId);
+        }
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         let bad = || D::Error::custom(format!("invalid rule id `{text}`: expected 64 hexadecimal digits"));
         let mut id = [0; 32];

@@ -29,6 +29,7 @@ pub use change::{Batch, Change, WindowChange};
 pub use decision::{Decision, Skipped, Started, ValueChange, What, Why, decide};
 pub use effect::{BadEffectId, Cause, Effect, EffectId, EffectKind, RuleFacts};
 pub use overlay::render_overlay;
+pub use rank::Place;
 pub use row::LoadError;
 pub use rulebook::Rulebook;
 pub use state::{Selector, Slot, State, Touched};

@@ -49,8 +49,10 @@ pub(super) fn loosens(option: &str, before: Option<&Value>, after: &Value) -> bo
 }
 
 /// An effect's place among those that it competes with. The winner is the least.
+///
+/// Those who are told of effects and know several daemons weigh them by it too (semantics A8, P6).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub struct Place {
     strictness: Strictness,
     first: Time,
     second: Time,
@@ -58,6 +60,13 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// The place among overrides of one option: the strictest wins, then the latest.
+    ///
+    /// `latest` is the newest record that made the rule act, `until` the end; both on one time axis.
+    pub fn weigh(id: EffectId, option: &str, value: &Value, latest: Time, until: Time) -> Self {
+        Self { strictness: Strictness::of(option, value), first: latest, second: until, id }
+    }
+
     /// Among overrides of one option: the strictest, then the latest.
     pub(super) fn of_override(id: EffectId, effect: &Effect) -> Self {
         let strictness =

@@ -2,10 +2,10 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `format` | `1` |
+//! | `format` | `2` |
 //! | `skew` | [`Axis`] as JSON |
 //! | `w` rule id, time, identity, path | period + duration in µs |
-//! | `e` effect id | [`Effect`] as JSON |
+//! | `e` effect id | [`Effect`] as MessagePack, its fields in their order |
 //! | `c` record identity | the time it counts at, the time to forget it at, in µs |
 //!
 //! A window has one row for each pair, so a record costs the same however many its rule counts. Numbers are big-endian.
@@ -20,14 +20,14 @@ use crate::shaping::RuleId;
 use crate::wire::Time;
 
 pub(super) const FORMAT_KEY: &[u8] = b"format";
-pub(super) const FORMAT: &[u8] = b"1";
+pub(super) const FORMAT: &[u8] = b"2";
 pub(super) const AXIS_KEY: &[u8] = b"skew";
 
 /// Stored state that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// Written by a program that stores in another way.
-    #[error("the stored state has format `{found}`; this program reads format `1`")]
+    #[error("the stored state has format `{found}`; this program reads format `2`")]
     Format {
         /// What the format row says.
         found: String,
@@ -80,7 +80,7 @@ impl Row {
             [b'e', rest @ ..] => {
                 let id =
                     rest.try_into().map(u128::from_be_bytes).map_err(|_| LoadError::row(key, "it is no effect id"))?;
-                let effect: Effect = serde_json::from_slice(value).map_err(|e| LoadError::row(key, &e))?;
+                let effect = parse_effect(value).map_err(|why| LoadError::row(key, &why))?;
                 if effect.id() != EffectId(id) {
                     return Err(LoadError::row(key, &format!("it holds another effect, `{}`", effect.id())));
                 }
@@ -129,8 +129,14 @@ pub(super) fn effect_key(id: EffectId) -> [u8; 17] {
 }
 
 pub(super) fn effect_value(effect: &Effect) -> Vec<u8> {
-    // Nothing in an effect can fail to be JSON.
-    serde_json::to_vec(effect).unwrap_or_default()
+    // Nothing in an effect can fail to be MessagePack.
+    rmp_serde::to_vec(effect).unwrap_or_default()
+}
+
+fn parse_effect(value: &[u8]) -> Result<Effect, String> {
+    let mut rest = value;
+    let effect = rmp_serde::from_read(&mut rest).map_err(|why| why.to_string())?;
+    if rest.is_empty() { Ok(effect) } else { Err(format!("{} bytes too many", rest.len())) }
 }
 
 pub(super) fn clamp_key(identity: u64) -> [u8; 9] {

@@ -204,6 +204,12 @@ impl State {
         Some(self.view_of(id, effect))
     }
 
+    /// When one thing in force ends, on the wall clock.
+    pub fn end(&self, id: EffectId, now: Time) -> Option<Time> {
+        let effect = self.effects.get(&id).filter(|effect| effect.live(self.axis.now(now)))?;
+        Some(self.axis.wall(effect.until))
+    }
+
     /// All that is in force, by end and id.
     pub fn views(&self, now: Time) -> Vec<View> {
         self.live(now).into_iter().map(|(id, effect)| self.view_of(id, effect)).collect()
@@ -260,10 +266,20 @@ impl State {
     /// What to tell existing mail hosts of a slot after a change touched it: the effect that holds it; after the last was
     /// ended by hand, the same with an end that is now; nothing where it ended at the time that they were told (P1).
     pub fn notice(&self, touched: &Touched, now: Time) -> Option<Hold> {
-        self.hold(&touched.slot, now).or_else(|| {
-            let effect = self.effects.get(&touched.id).filter(|effect| effect.cancelled)?;
-            Hold::of(&touched.slot, effect, now)
-        })
+        let (effect, end) = self.noticed(touched, now)?;
+        Hold::of(&touched.slot, effect, end)
+    }
+
+    /// The end that [`notice`](Self::notice) would tell.
+    pub fn notice_end(&self, touched: &Touched, now: Time) -> Option<Time> {
+        self.noticed(touched, now).map(|(_, end)| end)
+    }
+
+    fn noticed(&self, touched: &Touched, now: Time) -> Option<(&Effect, Time)> {
+        match self.holder(&touched.slot, self.axis.now(now)) {
+            Some((_, effect)) => Some((effect, self.axis.wall(effect.until))),
+            None => Some((self.effects.get(&touched.id).filter(|effect| effect.cancelled)?, now)),
+        }
     }
 
     /// What holds a path or queues, as existing mail hosts read it: of the effects in force the one that ends last (P1).

@@ -47,7 +47,7 @@ impl Default for Parameters {
 }
 
 /// This machine's name; `localhost` where the system does not tell.
-pub(super) fn hostname() -> String {
+pub fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()
         .map(|name| name.trim().to_owned())

@@ -1,76 +1,74 @@
-//! What a policy says of queues and paths: the objects that `kumo.make_*` makes (interface A.5, D.7).
+//! What a policy says of queues, paths, sources and pools: the objects that `kumo.make_*` makes (interface A.5, D.7).
+//!
+//! [`queue_config`], [`path_config`], [`egress_source`] and [`egress_pool`] ask the policy; what a handler does not answer
+//! has a default.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::time::Duration;
+mod cache;
+mod fetch;
+mod key;
+mod path;
+mod queue;
+mod source;
+mod unenforced;
+mod value;
 
-use ipnet::IpNet;
-use kumo_tsa_core::wire::{Limit, Throttle};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
-/// How an egress path is used (interface D.7).
-#[derive(Clone, PartialEq, Debug)]
-#[expect(missing_docs, reason = "the names are those of the options, which `core::shaping::options` documents")]
-pub struct PathConfig {
-    pub connection_limit: Limit,
-    pub additional_connection_limits: BTreeMap<String, Limit>,
-    pub enable_tls: TlsMode,
-    pub enable_pipelining: bool,
-    pub enable_rset: bool,
-    pub connect_timeout: Duration,
-    pub banner_timeout: Duration,
-    pub ehlo_timeout: Duration,
-    pub mail_from_timeout: Duration,
-    pub rcpt_to_timeout: Duration,
-    pub data_timeout: Duration,
-    pub data_dot_timeout: Duration,
-    pub rset_timeout: Duration,
-    pub idle_timeout: Duration,
-    pub starttls_timeout: Duration,
-    pub auth_timeout: Duration,
-    pub max_ready: usize,
-    pub consecutive_connection_failures_before_delay: usize,
-    pub smtp_port: u16,
-    pub smtp_auth_plain_username: Option<String>,
-    pub allow_smtp_auth_plain_without_tls: bool,
-    pub allow_smtp_auth_plain_without_valid_certificate: bool,
-    pub max_message_rate: Option<Throttle>,
-    pub additional_message_rate_throttles: BTreeMap<String, Throttle>,
-    pub source_selection_rate: Option<Throttle>,
-    pub additional_source_selection_rates: BTreeMap<String, Throttle>,
-    pub max_connection_rate: Option<Throttle>,
-    pub max_deliveries_per_connection: usize,
-    pub max_recipients_per_batch: usize,
-    pub prohibited_hosts: Vec<IpNet>,
-    pub skip_hosts: Vec<IpNet>,
-    pub ehlo_domain: Option<String>,
-    pub provider_name: Option<String>,
+pub use fetch::{Configs, egress_pool, egress_source, path_config, queue_config};
+pub use key::{KeyError, KeySource};
+pub use path::{LookupStrategy, MemoryPolicy, PathConfig, ReconnectStrategy, RefreshStrategy, TlsMode, WakeupStrategy};
+pub use queue::{MxEntry, Protocol, QueueConfig, Shrinking, Strategy};
+pub use source::{Health, Pool, PoolEntry, Proxies, Source, UNSPECIFIED};
+pub use unenforced::{Unenforced, say_unenforced, unenforced};
+pub(in crate::mail) use value::list;
+
+/// Options that make no config. The text has the words that helpers look for (interface B.9): ``unknown field `X` ``,
+/// `missing field`, `invalid type: `, `invalid value: `.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadConfig(pub String);
+
+/// What a `kumo.make_*` function makes.
+pub trait Config: Clone + Send + Sync + 'static {
+    /// The function's name, such as `kumo.make_queue_config`.
+    const MAKER: &'static str;
+
+    /// From options by their names; what is null or not there has its default.
+    fn from_options(options: &Map<String, Value>) -> Result<Self, BadConfig>;
+
+    /// All options by their names, with the values that hold; null for none.
+    fn to_json(&self) -> Map<String, Value>;
 }
 
-/// `enable_tls`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum TlsMode {
-    /// TLS with a checked certificate where the peer offers it, else none.
-    #[default]
-    Opportunistic,
-    /// TLS with whatever certificate where the peer offers it, else none.
-    OpportunisticInsecure,
-    /// TLS with a checked certificate.
-    Required,
-    /// TLS with whatever certificate.
-    RequiredInsecure,
-    /// No TLS.
-    Disabled,
+/// Reads options with serde; the message names the field.
+pub(in crate::mail) fn read<T: DeserializeOwned>(options: &Map<String, Value>) -> Result<T, BadConfig> {
+    let given = Value::Object(options.iter().filter(|(_, value)| !value.is_null()).map(entry).collect());
+    serde_path_to_error::deserialize(given).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.into_inner().to_string();
+        let names_itself =
+            |words: &str| message.strip_prefix(words).is_some_and(|rest| path == "." || rest.starts_with(&path));
+        if names_itself("unknown field `") || names_itself("missing field `") {
+            return BadConfig(message);
+        }
+        let told = message.starts_with("invalid type: ") || message.starts_with("invalid value: ");
+        let blame = if told { "" } else { "invalid value: " };
+        BadConfig(format!("field `{path}`: {blame}{message}"))
+    })
 }
 
-/// An egress source (interface A.5).
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Source {
-    /// Its name; it stands in the names of ready queues.
-    pub name: String,
-    /// What to say in EHLO, where the path's `ehlo_domain` does not say it.
-    pub ehlo_domain: Option<String>,
-    /// The local address to connect from.
-    pub source_address: Option<IpAddr>,
-    /// The port to connect to, where not the path's `smtp_port`.
-    pub remote_port: Option<u16>,
+fn entry((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
 }
+
+/// What serde makes of a config that it can write.
+fn written(config: &impl serde::Serialize) -> Map<String, Value> {
+    match serde_json::to_value(config) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,28 @@
 //! What Lua sees of the mail host.
 
+mod automation;
+pub(super) mod config;
+mod hold;
+pub(super) mod key;
+mod throttle;
+pub mod connection;
+pub mod listener;
 pub mod log;
+pub mod reception;
+pub mod reject;
 
 use crate::policy::Install;
 
 /// What the mail host adds to the tables that every daemon has.
+#[rustfmt::skip] // One in a line.
 pub const fn installs() -> &'static [Install] {
-    &[log::install]
+    &[
+        automation::install,
+        config::install,
+        hold::install,
+        listener::install,
+        log::install,
+        reject::install,
+        throttle::install,
+    ]
 }

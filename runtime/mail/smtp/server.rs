@@ -1,1 +1,0 @@
-//! Taking messages in over SMTP (RFC 5321).

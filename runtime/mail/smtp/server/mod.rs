@@ -1,0 +1,66 @@
+//! Taking messages in over SMTP (RFC 5321), with PIPELINING, 8BITMIME, SMTPUTF8, ENHANCEDSTATUSCODES, SIZE, STARTTLS and AUTH
+//! PLAIN.
+//!
+//! A policy starts [listeners](Listeners) in `init`; the service serves them with a [`Server`] once it has started. What is
+//! accepted goes to an [`Intake`], and `250` is said after that.
+
+mod answer;
+mod command;
+mod connection;
+mod content;
+mod domain;
+mod envelope;
+mod intake;
+mod listener;
+mod parameter;
+mod reception;
+mod security;
+mod session;
+mod stream;
+mod tls;
+mod trace;
+
+use std::sync::Arc;
+
+pub use connection::Connection;
+pub use domain::{Disposition, ListenerDomain};
+pub use intake::{How, Intake, NotTaken};
+pub use listener::{BindError, Bound, Listeners};
+pub use parameter::{BadParameter, BatchHandling, LineEndings, Overrides, Parameters, Settings, Table};
+pub use reception::show_deferred;
+pub use tls::KeySource;
+pub use trace::TraceHeaders;
+
+use super::super::log::Logger;
+use crate::host::Host;
+use crate::policy::Policy;
+use tls::Acceptors;
+
+/// What all listeners of a host share.
+pub struct Server {
+    host: Host,
+    policy: Policy,
+    intake: Arc<dyn Intake>,
+    logger: Arc<Logger>,
+    acceptors: Acceptors,
+}
+
+impl Server {
+    /// A server that asks `policy` and gives what it accepts to `intake`.
+    pub fn new(policy: Policy, intake: Arc<dyn Intake>) -> Arc<Self> {
+        let host = policy.host().clone();
+        let logger = Logger::of(&host);
+        Arc::new(Self { host, policy, intake, logger, acceptors: Acceptors::default() })
+    }
+
+    /// Serves a listener until the host shuts down; returns when what was in hand then is finished, within 5 s.
+    pub async fn serve(self: Arc<Self>, bound: Bound) {
+        listener::serve(self, bound).await;
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("host", &self.host).finish_non_exhaustive()
+    }
+}

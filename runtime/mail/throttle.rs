@@ -1,1 +1,0 @@
-//! Rates and leases, by key (interface C.11).

@@ -1,0 +1,12 @@
+//! The helpers in `policy-extras/`.
+
+mod existing;
+mod path;
+mod pattern;
+mod policy_utils;
+mod publish;
+mod record;
+mod resync;
+mod rig;
+mod sources;
+mod subscribe;
