@@ -359,7 +359,8 @@ local function unknown_sources(data)
   return unknown
 end
 
-local function fail(text)
+local function fail(why)
+  local text = tostring(why):gsub('\nstack traceback:.*', '')
   print('shaping: ' .. text)
   kumo.validation_failed()
 end
@@ -383,7 +384,7 @@ kumo.on('validate_config', function()
   local options = configured.options.validation_options or VALIDATION_OPTIONS
   local ok, data = pcall(kumo.shaping.load, configured.files, options)
   if not ok then
-    fail(tostring(data))
+    fail(data)
   else
     for _, text in ipairs(data:get_errors()) do
       fail(text)

@@ -80,11 +80,15 @@ fn parse_filter(text: &str) -> Result<EnvFilter, BadFilter> {
     EnvFilter::try_new(our_targets(text)).map_err(|source| BadFilter { text: text.to_owned(), source })
 }
 
-/// Filters of existing installations name the existing daemon's log target (interface F.2): here it is ours.
+/// Filters of existing installations name the existing programs' log targets (interface F.1, F.2): here they are ours.
 fn our_targets(filter: &str) -> String {
-    let parts = filter.split(',').map(|part| match part.trim().strip_prefix("tsa_daemon") {
-        Some(rest) if rest.is_empty() || rest.starts_with(['=', '[', ':']) => format!("kumo_tsa{rest}"),
-        _ => part.to_owned(),
+    let rest_of = |part: &str, target: &str| {
+        let rest = part.strip_prefix(target)?;
+        (rest.is_empty() || rest.starts_with(['=', '[', ':'])).then(|| format!("kumo_tsa{rest}"))
+    };
+    let parts = filter.split(',').map(|part| {
+        let found = ["tsa_daemon", "kumod"].iter().find_map(|target| rest_of(part.trim(), target));
+        found.unwrap_or_else(|| part.to_owned())
     });
     parts.collect::<Vec<_>>().join(",")
 }

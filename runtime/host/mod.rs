@@ -14,6 +14,7 @@ mod share;
 mod shutdown;
 mod slots;
 pub mod store;
+pub mod user;
 
 use std::sync::Arc;
 

@@ -9,9 +9,30 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Blocking work that is still going on when all else has stopped is given this long.
 const LEFT_OVER: Duration = Duration::from_millis(500);
 
+/// How many threads a process has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Threads {
+    /// That run tasks; as many as there are processors when not given.
+    pub workers: Option<usize>,
+    /// That block, at most; 512 when not given.
+    pub blocking: Option<usize>,
+}
+
 /// Runs `main` on a multi-threaded runtime and tells how it ended.
 pub fn block_on<T>(main: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    block_on_threads(Threads::default(), main)
+}
+
+/// The same with a number of threads.
+pub fn block_on_threads<T>(threads: Threads, main: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = threads.workers {
+        builder.worker_threads(workers.max(1));
+    }
+    if let Some(blocking) = threads.blocking {
+        builder.max_blocking_threads(blocking.max(1));
+    }
+    let runtime = builder.enable_all().build()?;
     let ended = runtime.block_on(main);
     runtime.shutdown_timeout(LEFT_OVER);
     ended

@@ -5,6 +5,7 @@ pub mod automation;
 pub mod config;
 pub mod conformance;
 pub mod header;
+pub mod event;
 pub mod hold;
 pub mod log;
 pub mod lua;
@@ -19,9 +20,25 @@ pub mod spool;
 pub mod text_part;
 pub mod throttle;
 pub mod trace;
+pub mod script;
+pub mod start;
+pub mod validate;
 
 pub use address::Address;
 pub use message::{Message, MessageId};
 pub use rejection::Rejection;
 pub use reply::Reply;
 pub use scheduling::Schedule;
+
+use crate::policy::Install;
+use crate::{modules, shaping};
+
+/// All that policies of the mail host see.
+pub fn installs() -> Vec<Install> {
+    let mut installs = modules::standard().to_vec();
+    installs.push(shaping::install);
+    installs.extend(lua::installs());
+    // Last: it names what nothing above has put there.
+    installs.push(modules::absent::install_unbuilt);
+    installs
+}

@@ -76,6 +76,11 @@ pub fn install_mail(lua: &Lua, _host: &Host) -> mlua::Result<()> {
     MAIL.iter().try_for_each(|name| put(lua, name, "is not available in tsa-daemon: it belongs to kumod"))
 }
 
+/// Puts a function that raises in the place of each that belongs to the mail host and that it does not have yet.
+pub fn install_unbuilt(lua: &Lua, _host: &Host) -> mlua::Result<()> {
+    MAIL.iter().try_for_each(|name| put(lua, name, "is not implemented yet"))
+}
+
 fn put(lua: &Lua, name: &'static str, why: &'static str) -> mlua::Result<()> {
     let Some((table, function)) = name.rsplit_once('.') else {
         return Ok(());

@@ -2,14 +2,19 @@
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use mlua::Lua;
+use sha2::{Digest, Sha256};
 
 use crate::host::{Host, Paths};
 use crate::policy;
 
 /// Interface B.6.
 const DEFAULT: &str = "/opt/kumomta/etc/**/*.{lua,json,toml,yaml}";
+
+/// How often the files are looked at.
+const EVERY: Duration = Duration::from_secs(10);
 
 /// The globs that a host watches.
 struct Globs(Mutex<Vec<String>>);
@@ -40,6 +45,40 @@ pub fn install(lua: &Lua, host: &Host) -> mlua::Result<()> {
             Ok(())
         })?,
     )
+}
+
+/// Begins a new configuration epoch whenever a file that the globs match is another one than 10 s before; the first look
+/// always does (interface B.6). Runs until it is dropped.
+pub async fn watch(host: Host) {
+    let mut last = None;
+    loop {
+        let on = host.clone();
+        match tokio::task::spawn_blocking(move || fingerprint(&on)).await {
+            Ok(Ok(found)) => {
+                if last.as_ref() != Some(&found) {
+                    last = Some(found);
+                    host.epoch().bump();
+                }
+            }
+            Ok(Err(error)) => tracing::error!("the configuration's files cannot be watched: {error}"),
+            Err(ended) => tracing::error!("the configuration's files cannot be watched: {ended}"),
+        }
+        host.clock().sleep(EVERY).await;
+    }
+}
+
+/// Paths and contents of the files that the globs match. A file that cannot be read counts by its path.
+fn fingerprint(host: &Host) -> mlua::Result<Vec<u8>> {
+    let mut hash = Sha256::new();
+    for file in matched(host)? {
+        let content = std::fs::read(host.paths().resolve(Path::new(&file))).unwrap_or_default();
+        // Lengths go in too, so that nothing can pass from one file to the next unseen.
+        for part in [file.as_bytes(), &content] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    }
+    Ok(hash.finalize().to_vec())
 }
 
 /// The files that the globs match now, sorted, by their documented paths.
@@ -96,6 +135,29 @@ mod tests {
         assert_eq!(alternatives("/etc/*.{a,b}"), ["/etc/*.a", "/etc/*.b"]);
         assert_eq!(alternatives("{a,b}/{c,d}"), ["a/c", "a/d", "b/c", "b/d"]);
         assert_eq!(alternatives("a{b"), ["a{b"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_changes_begins_an_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = folder.path().join("opt/kumomta/etc/policy");
+        std::fs::create_dir_all(&policy).unwrap();
+        let host = Host::new(crate::host::Clock::system(), Paths::with_prefix(folder.path()));
+        let watching = tokio::spawn(watch(host.clone()));
+        let mut epoch = host.epoch().watch();
+        let mut seen = Vec::new();
+        for act in 0..5 {
+            match act {
+                1 => std::fs::write(policy.join("a.toml"), "1").unwrap(),
+                2 => std::fs::write(policy.join("a.toml"), "2").unwrap(),
+                3 => std::fs::write(policy.join("a.txt"), "not watched").unwrap(),
+                4 => std::fs::rename(policy.join("a.toml"), policy.join("b.toml")).unwrap(),
+                _ => {}
+            }
+            seen.push(tokio::time::timeout(EVERY + Duration::from_secs(1), epoch.changed()).await.is_ok());
+        }
+        assert_eq!(seen, [true, true, true, false, true]);
+        watching.abort();
     }
 
     #[test]

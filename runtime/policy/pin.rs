@@ -73,8 +73,7 @@ impl Pinned {
             let mut values =
                 args.into_lua_multi(&vm.lua).map_err(|source| Error::Arguments { event: event.to_owned(), source })?;
             values.push_front(Value::Table(table.clone()));
-            let returned: MultiValue =
-                vm.run(function, values).await.map_err(|failure| failure.of_event(event))?;
+            let returned: MultiValue = vm.run(function, values).await.map_err(|failure| failure.of_event(event))?;
             convert(event, returned, &vm.lua)
         };
         self.counted(event, work).await

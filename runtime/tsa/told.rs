@@ -81,9 +81,11 @@ impl Told {
 
     /// Tells of all that is in force.
     pub(super) fn everything(&self, state: &State, now: Time) {
-        self.effects.publish(state.views(now).iter().filter_map(|view| {
-            Some((view.key.parse().ok()?, Change::Put { frame: None, expires: view.value.until }))
-        }));
+        self.effects.publish(
+            state.views(now).iter().filter_map(|view| {
+                Some((view.key.parse().ok()?, Change::Put { frame: None, expires: view.value.until }))
+            }),
+        );
         let ready = state.ready_suspensions(now).into_iter().map(Hold::Ready);
         let sched = state.sched_suspensions(now).into_iter().map(Hold::Sched);
         let bounces = state.bounces(now).into_iter().map(Hold::Bounce);

@@ -31,6 +31,11 @@ impl Bench {
         }
     }
 
+    /// With all that policies of the mail host see.
+    pub(crate) fn of_mail() -> Self {
+        Self { installs: kumo_tsa::mail::installs(), ..Self::new() }
+    }
+
     /// A function more for policies.
     pub(crate) fn with(mut self, install: Install) -> Self {
         self.installs.push(install);

@@ -1,18 +1,10 @@
 //! Secrets that a policy's event answers (interface A.20).
 
-use mlua::{IntoLuaMulti, Lua, LuaSerdeExt, LuaString, MultiValue};
+use mlua::LuaString;
 use serde_json::Value;
 
+use super::argument::Arguments;
 use crate::policy::{Error, Event, Policy};
-
-/// The arguments of the event, one each.
-struct Arguments(Vec<Value>);
-
-impl IntoLuaMulti for Arguments {
-    fn into_lua_multi(self, lua: &Lua) -> mlua::Result<MultiValue> {
-        self.0.iter().map(|value| lua.to_value(value)).collect()
-    }
-}
 
 /// What the event answers.
 pub(crate) async fn ask(policy: &Policy, event: &str, args: &[Value]) -> Result<Vec<u8>, Error> {

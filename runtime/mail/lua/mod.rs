@@ -1,15 +1,16 @@
 //! What Lua sees of the mail host.
 
+pub(super) mod argument;
 mod automation;
 pub(super) mod config;
+pub mod connection;
 mod hold;
 pub(super) mod key;
-mod throttle;
-pub mod connection;
 pub mod listener;
 pub mod log;
 pub mod reception;
 pub mod reject;
+mod throttle;
 
 use crate::policy::Install;
 

@@ -158,13 +158,14 @@ impl State {
     }
 
     /// The message that is to be looked at, if it is time for one.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Waiting> {
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<(Instant, Waiting)> {
         if self.stalled.is_some_and(|stalled| stalled > now) {
             return None;
         }
         self.stalled = None;
         let first = self.waiting.first_entry()?;
-        (first.key().0 <= now).then(|| first.remove())
+        let due = first.key().0;
+        (due <= now).then(|| (due, first.remove()))
     }
 
     /// A message that became too old while it was held back.

@@ -31,6 +31,8 @@ pub struct Held {
 /// Something sends mail back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Bounced {
+    /// What names it.
+    pub id: uuid::Uuid,
     /// Why.
     pub reason: String,
     /// Whether no record is to be written.
@@ -57,6 +59,15 @@ pub struct Endpoint {
     pub address: SocketAddr,
 }
 
+/// A rate that lets nothing through now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Exhausted {
+    /// Which of those asked for.
+    pub which: usize,
+    /// How long to wait for it.
+    pub wait: Duration,
+}
+
 /// Something that is given back when this is dropped.
 pub type Lease = Box<dyn Send + Sync>;
 
@@ -67,6 +78,8 @@ pub struct Outcome {
     pub fates: Vec<Vec<(Address, Reply)>>,
     /// What is left of the session.
     pub after: After,
+    /// The session was found to have ended before: nothing was tried, and another session may try at once.
+    pub untried: bool,
 }
 
 /// What is left of a session after a batch.
@@ -172,11 +185,13 @@ pub trait World: Send + Sync + 'static {
     fn queue_hold(&self, full: &str, name: &QueueName<'_>, now: Time) -> Option<Held>;
     /// What sends the mail of a scheduled queue back.
     fn bounce(&self, full: &str, name: &QueueName<'_>, now: Time) -> Option<Bounced>;
+    /// Counts a message of a queue that was sent back.
+    fn count_bounced(&self, bounced: &Bounced, queue: &str);
     /// Changes with what holds or sends mail back.
     fn holds_changed(&self) -> watch::Receiver<u64>;
 
-    /// Takes one from a rate; else how long to wait.
-    fn throttle(&self, key: &str, rate: &Throttle) -> Result<(), Duration>;
+    /// Takes one from each rate, or from none: then which of them makes wait longest, and for how long.
+    fn throttle(&self, rates: &[(String, Throttle)]) -> Result<(), Exhausted>;
     /// Takes one of a number.
     fn lease(&self, key: &str, limit: Limit) -> Option<Lease>;
     /// Returns when somebody has given a lease of `key` back.

@@ -2,7 +2,7 @@
 
 mod request;
 mod response;
-mod tls;
+pub mod tls;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -30,7 +30,7 @@ impl Tls {
         let provider = Arc::new(ring::default_provider());
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let verifying = builder(&provider)?.with_root_certificates(roots).with_no_client_auth();
-        let any = AnyCertificate(provider.signature_verification_algorithms);
+        let any = AnyCertificate::new(&provider);
         let trusting =
             builder(&provider)?.dangerous().with_custom_certificate_verifier(Arc::new(any)).with_no_client_auth();
         Ok(Self { verifying: Arc::new(verifying), trusting: Arc::new(trusting) })
@@ -45,7 +45,14 @@ fn builder(
 
 /// Takes any certificate, and checks only that the server holds its key.
 #[derive(Debug)]
-struct AnyCertificate(WebPkiSupportedAlgorithms);
+pub struct AnyCertificate(WebPkiSupportedAlgorithms);
+
+impl AnyCertificate {
+    /// With what the provider can check.
+    pub fn new(provider: &CryptoProvider) -> Self {
+        Self(provider.signature_verification_algorithms)
+    }
+}
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(

@@ -5,6 +5,7 @@ mod path;
 mod pattern;
 mod policy_utils;
 mod publish;
+mod real;
 mod record;
 mod resync;
 mod rig;

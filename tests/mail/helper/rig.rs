@@ -104,6 +104,12 @@ pub(super) fn ours(lua: &Lua, host: &Host) -> mlua::Result<()> {
     note(lua, host, "kumo.shaping.set_overrides")
 }
 
+/// Our mail host as it is, but that log hooks are only taken note of.
+pub(super) fn real(lua: &Lua, host: &Host) -> mlua::Result<()> {
+    kumo_tsa::mail::lua::installs().iter().try_for_each(|install| install(lua, host))?;
+    note(lua, host, "kumo.configure_log_hook")
+}
+
 /// A policy that has set up automation.
 pub(super) struct Stage {
     pub(super) bench: Bench,

@@ -99,7 +99,7 @@ async fn all_that_is_wrong_is_found_and_named() {
            source = {{ a = {{ source_address = 1, colour = 'red' }}, b = {{ source_address = '::1' }} }},
            pool = {{ p = {{ ttl = 1, b = {{ weight = 'much' }}, z = {{}} }}, empty = {{}}, q = {{ b = {{}}, size = 3 }} }},
          }} }}
-         kumo.on('check', function(files) return table.concat(sources:check(kumo.json_parse(files)), '\n') end)"
+         kumo.on('check', function(files) return table.concat(sources:check(kumo.json_parse(files)), '; ') end)"
     );
     let policy = bench.load(&text).await;
     call::<()>(&policy, "validate_config", ()).await.unwrap();
@@ -110,7 +110,7 @@ async fn all_that_is_wrong_is_found_and_named() {
     }]);
     let found = call::<String>(&policy, "check", files.to_string()).await.unwrap().unwrap();
     assert_eq!(
-        found.lines().collect::<Vec<_>>(),
+        found.split("; ").collect::<Vec<_>>(),
         [
             "pool `empty`: it has no sources",
             "pool `p`: member `b`: invalid type: string, expected a number",

@@ -123,6 +123,8 @@ impl Conversation<'_> {
         let answer = (self.shared.script)(&self.turn(Step::Handshake, ""));
         self.count(Step::Handshake);
         if answer != Answer::Usual {
+            // Not before the client has begun: it would be taken for something said ahead of it.
+            self.stream.fill_buf().await?;
             let said = self.give(answer, String::new()).await?;
             return Ok(Said::Over(said.code()));
         }

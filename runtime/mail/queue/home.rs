@@ -1,0 +1,239 @@
+//! The world that the queues of a host live in: its policy, spool, log, DNS, holds, rates and sessions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use kumo_tsa_core::wire::{Limit, QueueName, Throttle, Time};
+use tokio::sync::watch;
+
+use super::world::{
+    Answer, Bounced, Endpoint, Exhausted, Failure, Held, Lane, Lease, Opening, Requeued, Session, World,
+};
+use crate::dns::{Mx, Resolver};
+use crate::host::Host;
+use crate::mail::address::Address;
+use crate::mail::automation::{Automation, Changed, Changes};
+use crate::mail::config::{self, Config, PathConfig, Pool, QueueConfig, Source};
+use crate::mail::hold::Holds;
+use crate::mail::log::{Entry, Logger};
+use crate::mail::message::Message;
+use crate::mail::queue::route::Route;
+use crate::mail::reply::Reply;
+use crate::mail::spool::{self, Spools};
+use crate::mail::throttle::Throttles;
+use crate::policy::{Policy, explain};
+
+/// The host, as its queues use it.
+pub(super) struct Home {
+    host: Host,
+    policy: Policy,
+    holds: Arc<Holds>,
+    throttles: Arc<Throttles>,
+    automation: Arc<Automation>,
+    logger: Arc<Logger>,
+    overridden: tokio::sync::Mutex<Changes>,
+}
+
+impl Home {
+    pub(super) fn new(policy: Policy) -> Self {
+        let host = policy.host().clone();
+        let automation = Automation::of(&host);
+        Self {
+            holds: Holds::of(&host),
+            throttles: Throttles::of(&host),
+            logger: Logger::of(&host),
+            overridden: tokio::sync::Mutex::new(automation.changed()),
+            automation,
+            policy,
+            host,
+        }
+    }
+
+    fn spools(&self) -> Result<Arc<Spools>, spool::Error> {
+        Spools::of(&self.host).ok_or(spool::Error::Undefined)
+    }
+}
+
+fn told<T>(outcome: Result<T, crate::policy::Error>) -> Result<T, String> {
+    outcome.map_err(|error| explain(&error))
+}
+
+impl World for Home {
+    fn queue_config<'a>(&'a self, _full: &'a str, name: &'a QueueName<'a>) -> Answer<'a, QueueConfig> {
+        async move { told(config::queue_config(&self.policy, name).await) }.boxed()
+    }
+
+    fn pool<'a>(&'a self, name: &'a str) -> Answer<'a, Arc<Pool>> {
+        async move { told(config::egress_pool(&self.policy, name).await) }.boxed()
+    }
+
+    fn source<'a>(&'a self, name: &'a str) -> Answer<'a, Arc<Source>> {
+        async move { told(config::egress_source(&self.policy, name).await) }.boxed()
+    }
+
+    fn path_config<'a>(&'a self, domain: &'a str, source: &'a str, site: &'a str) -> Answer<'a, Arc<PathConfig>> {
+        async move {
+            let config = told(config::path_config(&self.policy, domain, source, site).await)?;
+            let overrides = self.automation.site_wide(source, site);
+            if overrides.is_empty() {
+                return Ok(config);
+            }
+            let (config, refused) = config.with(&overrides);
+            for bad in refused {
+                tracing::error!("an override of automation for `{source}` to `{site}` is left out: {bad}");
+            }
+            Ok(Arc::new(config))
+        }
+        .boxed()
+    }
+
+    fn lane(&self, domain: &str, source: &str, site: &str, path: &PathConfig) -> Option<Lane> {
+        if !self.automation.has_domain_only(source) {
+            return None;
+        }
+        let mut options = self.automation.domain_only(domain, source, site);
+        if options.is_empty() {
+            return None;
+        }
+        let (all, _) = path.with(&options);
+        let mut lane = Lane::default();
+        if options.remove("max_message_rate").is_some() {
+            lane.rate = all.max_message_rate;
+        }
+        if options.remove("connection_limit").is_some() {
+            lane.sessions = Some(all.connection_limit);
+        }
+        if !options.is_empty() {
+            lane.config = Some(Arc::new(path.with(&options).0));
+        }
+        Some(lane)
+    }
+
+    fn overridden(&self) -> BoxFuture<'_, Vec<(String, String)>> {
+        async move {
+            match self.overridden.lock().await.next().await {
+                Some(Changed::Paths(paths)) => {
+                    paths.iter().map(|path| (path.source.to_string(), path.site.to_string())).collect()
+                }
+                Some(Changed::Anything) => Vec::new(),
+                None => std::future::pending().await,
+            }
+        }
+        .boxed()
+    }
+
+    fn mx<'a>(&'a self, domain: &'a str) -> Answer<'a, Arc<Mx>> {
+        async move { Resolver::of(&self.host).mx(domain).await.map_err(|error| explain(&error)) }.boxed()
+    }
+
+    fn hosts<'a>(&'a self, _route: &'a Route, _config: &'a PathConfig) -> Answer<'a, Vec<Endpoint>, Reply> {
+        async move { Err(Reply::new(451, "4.4.1 no SMTP client yet")) }.boxed()
+    }
+
+    fn open<'a>(&'a self, _opening: &'a Opening) -> Answer<'a, Box<dyn Session>, Box<Failure>> {
+        async move {
+            Err(Box::new(Failure {
+                reply: Reply::new(400, "no SMTP client yet"),
+                said: false,
+                attempt: crate::mail::log::Attempt::default(),
+            }))
+        }
+        .boxed()
+    }
+
+    fn write_maildir<'a>(
+        &'a self,
+        _config: &'a QueueConfig,
+        _message: &'a Message,
+        _to: &'a Address,
+    ) -> BoxFuture<'a, Reply> {
+        async move { Reply::new(400, "no maildir yet") }.boxed()
+    }
+
+    fn save<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error> {
+        async move { self.spools()?.save(message).await }.boxed()
+    }
+
+    fn save_meta<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error> {
+        async move {
+            // One whose spooling was deferred has its content saved too, now that it stays.
+            self.spools()?.save(message).await
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error> {
+        async move {
+            if message.is_in_spool() {
+                self.spools()?.remove_message(message).await?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn spool_health(&self) -> Result<(), spool::Error> {
+        self.spools()?.health()
+    }
+
+    fn log<'a>(&'a self, entry: Entry<'a>) -> BoxFuture<'a, ()> {
+        self.logger.log(entry).boxed()
+    }
+
+    fn path_hold(&self, path: &str, now: Time) -> Option<Held> {
+        let hold = self.holds.path(path, now)?;
+        Some(Held { reason: hold.reason.to_string(), until: hold.until })
+    }
+
+    fn queue_hold(&self, full: &str, name: &QueueName<'_>, now: Time) -> Option<Held> {
+        let hold = self.holds.queue(name, full, now)?;
+        Some(Held { reason: hold.reason.to_string(), until: hold.until })
+    }
+
+    fn bounce(&self, full: &str, name: &QueueName<'_>, now: Time) -> Option<Bounced> {
+        let bounce = self.holds.bounced(name, full, now)?;
+        Some(Bounced { id: bounce.id, reason: bounce.reason.to_string(), suppress_logging: bounce.suppress_logging })
+    }
+
+    fn count_bounced(&self, bounced: &Bounced, queue: &str) {
+        self.holds.count_bounced(bounced.id, queue, 1);
+    }
+
+    fn holds_changed(&self) -> watch::Receiver<u64> {
+        self.holds.changed()
+    }
+
+    fn throttle(&self, rates: &[(String, Throttle)]) -> Result<(), Exhausted> {
+        for (which, (key, rate)) in rates.iter().enumerate() {
+            self.throttles.check(key, rate).map_err(|wait| Exhausted { which, wait })?;
+        }
+        Ok(())
+    }
+
+    fn lease(&self, key: &str, limit: Limit) -> Option<Lease> {
+        let lease = self.throttles.try_acquire(key, limit)?;
+        Some(Box::new(lease))
+    }
+
+    fn lease_freed<'a>(&'a self, key: &'a str) -> BoxFuture<'a, ()> {
+        self.throttles.released(key).boxed()
+    }
+
+    fn throttle_insert<'a>(&'a self, _message: &'a Message) -> Answer<'a, ()> {
+        async move { Ok(()) }.boxed()
+    }
+
+    fn requeued<'a>(&'a self, _what: Requeued<'a>) -> Answer<'a, ()> {
+        async move { Ok(()) }.boxed()
+    }
+
+    fn rewrite_status<'a>(&'a self, _response: &'a str, _name: &'a QueueName<'a>) -> Answer<'a, Option<u16>> {
+        async move { Ok(None) }.boxed()
+    }
+
+    fn epoch(&self) -> watch::Receiver<u64> {
+        self.host.epoch().watch()
+    }
+}

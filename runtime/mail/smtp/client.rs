@@ -1,1 +1,0 @@
-//! Delivering over SMTP: one session to one host (RFC 5321).
