@@ -7,6 +7,8 @@ pub mod conformance;
 pub mod header;
 pub mod event;
 pub mod hold;
+pub mod http;
+pub mod inject;
 pub mod log;
 pub mod lua;
 pub mod message;

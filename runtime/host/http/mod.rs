@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod listener;
+mod liveness;
 mod openapi;
 mod serve;
 mod serving;
@@ -15,6 +16,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 pub use access::{Access, Caller, Credentials, Decision, Need, Offered};
 pub use body::{JSON, read_body, wanted_json};
 pub use listener::{BindError, Bound, Listener, Parameters, hostname};
+pub use liveness::Liveness;
 pub use openapi::Endpoint;
 pub use serve::{Peer, serve};
 pub use serving::Serving;

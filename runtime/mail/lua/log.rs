@@ -372,6 +372,3 @@ fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Er
             .ok_or_else(|| D::Error::invalid_value(Unexpected::Float(number), &"a whole number")),
     }
 }
-
-// STUB until messages have their methods.
-impl mlua::UserData for crate::mail::Message {}
