@@ -5,5 +5,7 @@ mod spool;
 mod sink;
 mod helper;
 mod log;
+mod hook;
+mod admin;
 mod inject;
 mod message;

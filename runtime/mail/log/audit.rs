@@ -41,6 +41,11 @@ impl Audit {
         });
     }
 
+    /// Whether anything is written.
+    pub fn is_kept(&self) -> bool {
+        !self.logs.load().is_empty()
+    }
+
     /// Writes what was decided of a request.
     pub async fn note(&self, decision: &Decision) {
         let logs = self.logs.load_full();

@@ -6,6 +6,7 @@ mod backlog;
 pub mod classifier;
 mod disposition;
 pub(super) mod hook;
+mod intake;
 mod local;
 mod logger;
 mod node;
@@ -28,6 +29,7 @@ use super::reply::Reply;
 
 pub use audit::Audit;
 pub use hook::{Intake, Refusal, SHOULD_ENQUEUE};
+pub use intake::ToQueues;
 pub(super) use local::{Filter, LocalLog};
 pub use logger::{Logger, hook_queue};
 pub use space::Room;
