@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use kumo_tsa::dns::Resolver;
 use kumo_tsa::host::{Clock, Host, Paths, logging, run, user};
+use kumo_tsa::mail::service::MailHost;
 use kumo_tsa::mail::start::{Arguments, Mode};
 
 fn main() -> ExitCode {
@@ -26,7 +27,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
         match arguments.mode() {
             Mode::Validate => Ok(kumo_tsa::mail::validate::run(&host, &arguments.policy).await?),
             Mode::Script(args) => Ok(kumo_tsa::mail::script::run(&host, &arguments.policy, args).await?),
-            Mode::Service => anyhow::bail!("the service is not there yet: expected `--validate` or `--script`"),
+            Mode::Service => run::until_signalled(MailHost::start(&host, &arguments.policy), MailHost::stop).await,
         }
     })
 }

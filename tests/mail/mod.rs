@@ -1,11 +1,17 @@
 //! The mail host.
 
-mod client;
-mod spool;
-mod sink;
-mod helper;
-mod log;
-mod hook;
 mod admin;
+mod automation;
+mod client;
+mod config;
+mod helper;
+mod hold;
+mod hook;
 mod inject;
+mod kumod;
+mod log;
 mod message;
+mod server;
+mod sink;
+mod spool;
+mod throttle;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::value::OptionValue;
@@ -97,5 +99,15 @@ fn arguments(given: Option<&Value>) -> Vec<Value> {
         Some(Value::Array(list)) => list.clone(),
         Some(Value::Object(map)) if map.is_empty() => Vec::new(),
         Some(other) => vec![other.clone()],
+    }
+}
+
+impl<'de> Deserialize<'de> for KeySource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::read(&value).ok_or_else(|| {
+            let expected = "a path, or a table with `key_data` or `event_name`";
+            D::Error::custom(format!("invalid type: {value}, expected {expected}"))
+        })
     }
 }

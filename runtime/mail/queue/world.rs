@@ -165,8 +165,12 @@ pub trait World: Send + Sync + 'static {
     /// Opens a session.
     fn open<'a>(&'a self, opening: &'a Opening) -> Answer<'a, Box<dyn Session>, Box<Failure>>;
     /// Writes a message into a maildir, for one recipient, and says what a record says of it.
-    fn write_maildir<'a>(&'a self, config: &'a QueueConfig, message: &'a Message, to: &'a Address)
-    -> BoxFuture<'a, Reply>;
+    fn write_maildir<'a>(
+        &'a self,
+        config: &'a QueueConfig,
+        message: &'a Message,
+        to: &'a Address,
+    ) -> BoxFuture<'a, Reply>;
 
     /// Puts a message into the spool.
     fn save<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error>;

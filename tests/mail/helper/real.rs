@@ -140,7 +140,7 @@ async fn h4_the_host_takes_what_the_helper_says_of_the_queue_of_records() {
     assert_eq!((&path["connection_limit"], &path["max_ready"]), (&json!(8), &json!(65536)));
     assert!(path["max_message_rate"].is_null(), "{path}");
     let path = stage.path("example.com", "unspecified", "mx.example.com").await;
-    assert_eq!(path["max_message_rate"], json!("1/min"));
+    assert_eq!(path["max_message_rate"], json!("1/m"));
     assert_eq!(path["refresh_strategy"], json!("Epoch"));
     let hook = &stage.notes.calls("kumo.configure_log_hook")[0][0];
     let text = format!("kumo.make_queue_config(kumo.json_parse([[{}]])) return 'good'", hook["queue"]);
