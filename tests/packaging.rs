@@ -10,12 +10,16 @@ use tempfile::TempDir;
 
 /// Path below the tree, and mode, of all that an installation puts down.
 const INSTALLED: &[(&str, u32)] = &[
+    ("opt/kumomta/etc/policy/init.lua", 0o644),
     ("opt/kumomta/etc/policy/tsa_init.lua", 0o644),
+    ("opt/kumomta/sbin/kumod", 0o755),
     ("opt/kumomta/sbin/tsa", 0o755),
     ("opt/kumomta/sbin/tsa-daemon", 0o755),
+    ("opt/kumomta/share/minimal-init.lua", 0o644),
     ("opt/kumomta/share/minimal-tsa_init.lua", 0o644),
     ("opt/kumomta/share/policy-extras/shaping.toml", 0o644),
     ("usr/lib/systemd/system/kumo-tsa-daemon.service", 0o644),
+    ("usr/lib/systemd/system/kumomta.service", 0o644),
     ("usr/lib/sysusers.d/kumomta.conf", 0o644),
     ("usr/lib/tmpfiles.d/kumomta.conf", 0o644),
 ];
@@ -45,7 +49,7 @@ fn present(program: &str) -> bool {
 fn stand_ins(folder: &Path) -> PathBuf {
     let bin = folder.join("bin");
     fs::create_dir(&bin).unwrap();
-    for name in ["tsa", "tsa-daemon"] {
+    for name in ["kumod", "tsa", "tsa-daemon"] {
         fs::write(bin.join(name), "#!/bin/sh\n").unwrap();
         fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -101,16 +105,44 @@ fn every_policy_extra_is_installed() {
 #[test]
 fn an_installation_keeps_the_policy_that_is_there() {
     let (folder, tree) = installed();
-    let policy = tree.join("opt/kumomta/etc/policy/tsa_init.lua");
-    fs::write(&policy, "-- mine\n").unwrap();
+    let policies = ["init.lua", "tsa_init.lua"].map(|name| tree.join("opt/kumomta/etc/policy").join(name));
+    for policy in &policies {
+        fs::write(policy, "-- mine\n").unwrap();
+    }
     run(checkout().join("packaging/install"), &[&folder.path().join("bin"), &tree]);
-    assert_eq!(fs::read_to_string(policy).unwrap(), "-- mine\n");
+    for policy in &policies {
+        assert_eq!(fs::read_to_string(policy).unwrap(), "-- mine\n");
+    }
+}
+
+#[track_caller]
+fn has_lines(unit: &str, lines: &[&str]) {
+    let unit = fs::read_to_string(checkout().join("packaging").join(unit)).unwrap();
+    for line in lines {
+        assert!(unit.lines().any(|have| have == *line), "`{line}`");
+    }
+}
+
+#[test]
+fn the_unit_of_the_mail_host_runs_the_documented_command_and_has_time_to_drain() {
+    let lines = [
+        "ConditionPathExists=/opt/kumomta/etc/policy/init.lua",
+        "ExecStart=/opt/kumomta/sbin/kumod --policy /opt/kumomta/etc/policy/init.lua --user kumod",
+        "EnvironmentFile=-/opt/kumomta/etc/kumo-common.env",
+        "EnvironmentFile=-/opt/kumomta/etc/kumod.env",
+        "User=kumod",
+        "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+        "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+        "TimeoutStopSec=300s",
+        "Restart=always",
+        "WantedBy=multi-user.target",
+    ];
+    has_lines("kumomta.service", &lines);
 }
 
 #[test]
 fn the_unit_runs_the_documented_command_once_its_policy_is_there() {
-    let unit = fs::read_to_string(checkout().join("packaging/kumo-tsa-daemon.service")).unwrap();
-    for line in [
+    let lines = [
         "ConditionPathExists=/opt/kumomta/etc/policy/tsa_init.lua",
         "ExecStart=/opt/kumomta/sbin/tsa-daemon --policy /opt/kumomta/etc/policy/tsa_init.lua",
         "EnvironmentFile=-/opt/kumomta/etc/kumo-common.env",
@@ -118,13 +150,12 @@ fn the_unit_runs_the_documented_command_once_its_policy_is_there() {
         "User=kumod",
         "Restart=always",
         "WantedBy=multi-user.target",
-    ] {
-        assert!(unit.lines().any(|have| have == line), "`{line}`");
-    }
+    ];
+    has_lines("kumo-tsa-daemon.service", &lines);
 }
 
 #[test]
-fn systemd_has_nothing_to_say_about_the_unit() {
+fn systemd_has_nothing_to_say_about_the_units() {
     if !present("systemd-analyze") {
         return;
     }

@@ -273,11 +273,6 @@ impl Message {
         self.lock().spools.is_some()
     }
 
-    /// The spools that it is in.
-    pub(super) fn spools(&self) -> Option<Arc<Spools>> {
-        self.lock().spools.clone()
-    }
-
     /// Notes that `spools` hold it, with this content.
     pub(super) fn saved(&self, spools: &Arc<Spools>, content: Option<&Bytes>) {
         let mut state = self.lock();

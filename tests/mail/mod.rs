@@ -1,12 +1,15 @@
 //! The mail host.
 
+mod automation;
 mod client;
-mod spool;
-mod sink;
+mod config;
 mod helper;
+mod hold;
+mod inject;
+mod kumod;
 mod log;
-mod spool;
+mod message;
+mod server;
 mod sink;
-mod helper;
-mod sink;
 mod spool;
+mod throttle;

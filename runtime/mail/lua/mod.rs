@@ -1,16 +1,19 @@
 //! What Lua sees of the mail host.
 
+mod address;
 pub(super) mod argument;
 mod automation;
 pub(super) mod config;
 mod hold;
+pub(super) mod inject;
 pub(super) mod key;
-pub mod log;
-mod throttle;
-pub mod connection;
 pub mod listener;
+pub mod log;
+mod message;
 pub mod reception;
 pub mod reject;
+mod spool;
+mod throttle;
 
 use crate::policy::Install;
 
@@ -21,9 +24,12 @@ pub const fn installs() -> &'static [Install] {
         automation::install,
         config::install,
         hold::install,
+        inject::install,
         listener::install,
+        log::install,
+        message::install,
         reject::install,
+        spool::install,
         throttle::install,
     ]
-    &[automation::install, config::install, hold::install, log::install, throttle::install]
 }

@@ -1,0 +1,37 @@
+//! Where messages go that were made here.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use futures_util::future::BoxFuture;
+
+use crate::host::Host;
+use crate::mail::Message;
+
+/// Takes messages over: into the spool, the log and the queues.
+pub trait Intake: Send + Sync {
+    /// Takes all of them, or none. With `deferred_spool` they may stay in memory alone until they could not be delivered at
+    /// once.
+    fn accept(&self, messages: Vec<Message>, deferred_spool: bool) -> BoxFuture<'_, Result<(), NotTaken>>;
+}
+
+/// Messages could not be taken over; whoever sent them may try again later.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotTaken(pub String);
+
+type Slot = ArcSwapOption<Box<dyn Intake>>;
+
+/// Sets where messages go on this host.
+pub fn set_intake(host: &Host, intake: impl Intake + 'static) {
+    let intake: Box<dyn Intake> = Box::new(intake);
+    host.slot(Slot::empty).store(Some(Arc::new(intake)));
+}
+
+/// Hands messages over.
+pub(in crate::mail) async fn accept(host: &Host, messages: Vec<Message>, deferred_spool: bool) -> Result<(), NotTaken> {
+    let intake = host.slot(Slot::empty).load_full();
+    let intake =
+        intake.ok_or_else(|| NotTaken("the mail host has not started yet: it takes no messages".to_owned()))?;
+    intake.accept(messages, deferred_spool).await
+}

@@ -1,0 +1,10 @@
+//! Reception over SMTP, over real sockets.
+
+mod client;
+mod content;
+mod event;
+mod input;
+mod limit;
+mod relay;
+mod rig;
+mod security;
