@@ -196,14 +196,12 @@ local function with_fetched(url, load)
     kumo.log_error('overrides of ' .. url .. ': ' .. tostring(ok and text or status))
     return load(nil)
   end
-  local name = os.tmpname()
-  local path = name .. '.toml'
+  local path = os.tmpname()
   local file = assert(io.open(path, 'w'))
   file:write(text)
   file:close()
   local loaded, data = pcall(load, path)
   os.remove(path)
-  os.remove(name)
   if not loaded then
     error(data, 0)
   end

@@ -32,8 +32,10 @@ async fn each_function_that_is_described_is_there() {
     assert!(names.len() > 60, "{names:?}");
     names.retain(|name| !PENDING.contains(&name.as_str()));
     let list = names.iter().map(|name| format!("['{name}'] = {name}")).collect::<Vec<_>>().join(", ");
-    let text = format!("local there = {{ {list} }} return kumo.json_encode((function()
-        local kinds = {{}} for name, value in pairs(there) do kinds[name] = type(value) end return kinds end)())");
+    let text = format!(
+        "local there = {{ {list} }} return kumo.json_encode((function()
+        local kinds = {{}} for name, value in pairs(there) do kinds[name] = type(value) end return kinds end)())"
+    );
     let there: serde_json::Value = serde_json::from_str(&bench.eval(&text).await).unwrap();
     for name in names {
         assert_eq!(there[&name], serde_json::json!("function"), "{name}");
