@@ -4,6 +4,7 @@ mod address;
 pub(super) mod argument;
 mod automation;
 pub(super) mod config;
+pub mod connection;
 mod hold;
 pub(super) mod inject;
 pub(super) mod key;
@@ -32,4 +33,9 @@ pub const fn installs() -> &'static [Install] {
         spool::install,
         throttle::install,
     ]
+}
+
+/// An error with exactly this text; `mlua::Error::runtime` would put `runtime error:` before it.
+fn failure(text: impl Into<String>) -> mlua::Error {
+    mlua::Error::external(text.into())
 }
