@@ -240,15 +240,17 @@ function Connection:request(body, content_type)
     request:header('Authorization', authorization)
   end
   request:body(body)
-  local ok, status, text, after = pcall(function()
+  local ok, response, text = pcall(function()
     local response = request:send()
-    local after = tonumber(response:headers()['retry-after'])
-    return response:status_code(), response:text(), after
+    return response, response:text()
   end)
   if not ok then
-    return 0, (tostring(status):gsub('\n.*', ''))
+    return 0, (tostring(response):gsub('\n.*', ''))
   end
-  return status, text, after
+  local _, after = pcall(function()
+    return tonumber((response:headers()['retry-after']))
+  end)
+  return response:status_code(), text, type(after) == 'number' and after or nil
 end
 
 function Connection:post(body, content_type)
