@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use super::world::{self, Failure, Opening, Outcome, Session};
 use crate::host::http::hostname;
 use crate::mail::address::Address;
-use crate::mail::config::PathConfig;
+use crate::mail::config::{KeySource, PathConfig};
 use crate::mail::log::{Attempt, Peer};
 use crate::mail::message::Message;
 use crate::mail::reply::Reply;
@@ -26,19 +26,17 @@ pub(super) async fn open(
         protocol: Some("ESMTP".to_owned()),
         ..Attempt::default()
     };
-    let password = match load_password(policy, &opening.config).await {
-        Ok(password) => password,
-        Err(why) => {
-            let reply = internal(&format!("`smtp_auth_plain_password`: {why}"));
-            return Err(Box::new(Failure { reply, said: false, attempt: attempt() }));
-        }
+    let secrets = match Secrets::load(policy, &opening.config).await {
+        Ok(secrets) => secrets,
+        Err(why) => return Err(Box::new(Failure { reply: internal(&why), said: false, attempt: attempt() })),
     };
     let plan = Plan {
         endpoint,
         config: &opening.config,
         source: &opening.route.source,
         ehlo: &hostname(),
-        password: password.as_deref(),
+        password: secrets.password.as_deref(),
+        identity: secrets.identity.as_ref().map(|(certificate, key)| (&certificate[..], &key[..])),
     };
     match client::Session::open(policy.host(), &plan).await {
         Ok(session) => Ok(Box::new(Smtp(session))),
@@ -50,10 +48,31 @@ fn failure(error: &OpenError, attempt: Attempt) -> Failure {
     Failure { reply: error.reply(), said: error.said().is_some(), attempt }
 }
 
-async fn load_password(policy: &Policy, config: &PathConfig) -> Result<Option<Vec<u8>>, String> {
-    match &config.smtp_auth_plain_password {
-        Some(source) => source.load(policy).await.map(Some).map_err(|error| explain(&error)),
-        None => Ok(None),
+/// What the key sources of a path lead to.
+struct Secrets {
+    password: Option<Vec<u8>>,
+    /// Certificate and key.
+    identity: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Secrets {
+    async fn load(policy: &Policy, config: &PathConfig) -> Result<Self, String> {
+        let load = async |name: &str, source: &Option<KeySource>| match source {
+            Some(source) => {
+                source.load(policy).await.map(Some).map_err(|error| format!("`{name}`: {}", explain(&error)))
+            }
+            None => Ok(None),
+        };
+        let password = load("smtp_auth_plain_password", &config.smtp_auth_plain_password).await?;
+        let certificate = load("tls_certificate", &config.tls_certificate).await?;
+        let key = load("tls_private_key", &config.tls_private_key).await?;
+        let identity = match (certificate, key) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (Some(_), None) => return Err("`tls_certificate` is given without `tls_private_key`".to_owned()),
+            (None, Some(_)) => return Err("`tls_private_key` is given without `tls_certificate`".to_owned()),
+        };
+        Ok(Self { password, identity })
     }
 }
 
