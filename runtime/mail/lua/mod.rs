@@ -12,6 +12,7 @@ pub(super) mod key;
 pub mod listener;
 pub mod log;
 mod message;
+pub(super) mod queue;
 pub mod reception;
 pub mod reject;
 mod spool;
@@ -31,6 +32,7 @@ pub const fn installs() -> &'static [Install] {
         listener::install,
         log::install,
         message::install,
+        queue::install,
         reject::install,
         spool::install,
         throttle::install,
