@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use kumo_tsa::host::http::{Access, Credentials, Offered, Parameters, serve};
+use kumo_tsa::host::http::{Access, Bound, Credentials, Offered, Parameters, serve};
 use kumo_tsa::mail::inject::{self, Intake, NotTaken, set_intake};
 use kumo_tsa::mail::{self, Message, header, trace};
 use kumo_tsa::policy::Policy;
@@ -54,8 +54,8 @@ impl Rig {
         let policy = bench.load(policy).await;
         let parameters =
             Parameters { listen: "127.0.0.1:0".to_owned(), hostname: "mx.example".to_owned(), ..Parameters::default() };
-        let bound = parameters.bind().unwrap();
-        let at = bound.listener.address;
+        let bound = Bound::bind(&bench.host, &parameters).unwrap();
+        let at = bound.address();
         let routes = inject::routes(&policy, &Arc::new(Access::new(Nobody)));
         let host = bench.host.clone();
         tokio::spawn(serve(bound, host, move |peer, request| {
