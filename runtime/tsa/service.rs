@@ -17,9 +17,9 @@ use super::rules::{self, Reload};
 use crate::host::Host;
 use crate::host::http::{Access, Serving};
 use crate::host::store::Store;
+use crate::modules;
 use crate::modules::credential::PolicyCredentials;
 use crate::modules::listener::Listeners;
-use crate::modules;
 use crate::policy::{self, Install, Policy};
 use crate::shaping::{self, Handle};
 

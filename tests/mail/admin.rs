@@ -166,7 +166,10 @@ async fn what_waits_is_shown_and_bounced() {
     let shown = rig.json("/api/admin/inspect-sched-q/v1?queue_name=example.com&want_body=true").await;
     assert_eq!((&shown["num_scheduled"], &shown["queue_config"]["max_message_rate"]), (&json!(1), &json!("60/m")));
     let first = &shown["messages"][0];
-    assert_eq!((&first["id"], &first["message"]["recipient"]), (&json!(message.id().to_string()), &json!("to@example.com")));
+    assert_eq!(
+        (&first["id"], &first["message"]["recipient"]),
+        (&json!(message.id().to_string()), &json!("to@example.com"))
+    );
     assert_eq!(first["message"]["data"], "Subject: x\r\n\r\nhi\r\n");
     let shown = rig.json(&format!("/api/admin/inspect-message/v1?id={}", message.id())).await;
     assert_eq!((&shown["message"]["sender"], &shown["message"].get("data")), (&json!(""), &None));

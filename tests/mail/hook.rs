@@ -153,7 +153,10 @@ async fn h4_a_hook_says_how_its_queue_is_to_be() {
     )
     .await;
     let options = hook_queue(&bench.host, "http://tsa:8008.tsa.kumomta").unwrap();
-    assert_eq!((&options["retry_interval"], &options["protocol"]["custom_lua"]["constructor"]), (&json!("1m"), &json!("x")));
+    assert_eq!(
+        (&options["retry_interval"], &options["protocol"]["custom_lua"]["constructor"]),
+        (&json!("1m"), &json!("x"))
+    );
     assert_eq!(hook_queue(&bench.host, "example.com"), None);
 }
 

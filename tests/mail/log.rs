@@ -131,7 +131,10 @@ async fn what_is_wrong_is_said_where_it_is_configured() {
         ),
         ("{ log_dir = 'x', max_file_size = 1.5 }", "field `max_file_size`: invalid value: floating point `1.5`"),
         ("{ log_dir = 'x', per_record = { Sent = {} } }", "field `per_record`: unknown variant `Sent`"),
-        ("{ log_dir = 'x', per_record = { Any = { template = '{{ a' } } }", "field `per_record.Any.template`: syntax error"),
+        (
+            "{ log_dir = 'x', per_record = { Any = { template = '{{ a' } } }",
+            "field `per_record.Any.template`: syntax error",
+        ),
         ("{ log_dir = 'x', filter_event = 'absent' }", "event `absent` has not been registered"),
         ("{ log_dir = '/proc/no' }", "cannot use the folder `/proc/no`"),
     ] {

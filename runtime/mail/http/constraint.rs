@@ -46,13 +46,16 @@ impl Constraints {
         let dispatchers = dispatchers.min_by_key(|ceiling| ceiling.value);
         let max_connection_rate = path.max_connection_rate.map(|rate| of_rate(rate, Origin::Primary));
         let mut rates = rates(path.max_message_rate, &path.additional_message_rate_throttles);
-        rates.extend(queue_rate.map(|rate| {
-            of_rate(rate, Origin::Other { name: "scheduled queue max_message_rate".to_owned() })
-        }));
+        rates.extend(
+            queue_rate.map(|rate| of_rate(rate, Origin::Other { name: "scheduled queue max_message_rate".to_owned() })),
+        );
         rates.extend(max_connection_rate.as_ref().map(|connections| Ceiling {
             value: connections.value * path.max_deliveries_per_connection as f64,
             source: Origin::ReconnectCycling,
-            display: format!("{} connections, {} messages each", connections.display, path.max_deliveries_per_connection),
+            display: format!(
+                "{} connections, {} messages each",
+                connections.display, path.max_deliveries_per_connection
+            ),
         }));
         let selections = rates_of_selection(path);
         Self {

@@ -51,7 +51,13 @@ impl Collector for Census {
     }
 }
 
-fn write(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, label: &'static str, family: &Family) -> fmt::Result {
+fn write(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &'static str,
+    family: &Family,
+) -> fmt::Result {
     if family.is_empty() {
         return Ok(());
     }

@@ -116,8 +116,11 @@ mod tests {
         accounting.flush(&file, now.after(Duration::from_secs(1)), false).unwrap();
         let database = Connection::open(&file).unwrap();
         let mut rows = database.prepare("SELECT event_time, received, delivered FROM accounting ORDER BY 1").unwrap();
-        let rows: Vec<(String, u64, u64)> =
-            rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap().map(Result::unwrap).collect();
+        let rows: Vec<(String, u64, u64)> = rows
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         let expected = [("2026-02-01 00:00:00", 6, 2), ("2026-03-01 00:00:00", 1, 0)];
         assert_eq!(rows, expected.map(|(month, received, delivered)| (month.to_owned(), received, delivered)));
     }

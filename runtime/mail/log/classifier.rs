@@ -95,10 +95,8 @@ impl Classifier {
             })?;
             fancy.push((at, compiled));
         }
-        let plain = regex::RegexSet::new(plain).map_err(|cause| BadRules::Parse {
-            file: "all files".to_owned(),
-            why: cause.to_string(),
-        })?;
+        let plain = regex::RegexSet::new(plain)
+            .map_err(|cause| BadRules::Parse { file: "all files".to_owned(), why: cause.to_string() })?;
         Ok(Self { plain, plain_at, fancy, classes: rules.iter().map(|(_, class, _)| class.clone()).collect() })
     }
 

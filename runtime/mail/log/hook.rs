@@ -74,7 +74,11 @@ struct Job {
 }
 
 impl Hook {
-    pub(super) fn start(policy: Policy, definition: Definition, intake: watch::Receiver<Option<Arc<dyn Intake>>>) -> Self {
+    pub(super) fn start(
+        policy: Policy,
+        definition: Definition,
+        intake: watch::Receiver<Option<Arc<dyn Intake>>>,
+    ) -> Self {
         let definition = Arc::new(definition);
         let worker = Worker { policy, definition: definition.clone(), intake };
         let jobs = Backlog::start(definition.back_pressure, |jobs| worker.run(jobs));

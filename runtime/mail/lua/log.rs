@@ -316,9 +316,8 @@ fn writer(
     function: &str,
 ) -> mlua::Result<Writer> {
     let started = Writer::start(host.clock().clone(), Segments::new(places, limits), back_pressure);
-    started.map_err(|(folder, cause)| {
-        failure(function, &format!("cannot use the folder `{}`: {cause}", folder.display()))
-    })
+    started
+        .map_err(|(folder, cause)| failure(function, &format!("cannot use the folder `{}`: {cause}", folder.display())))
 }
 
 fn as_line(text: &str) -> Vec<u8> {
@@ -368,7 +367,8 @@ fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Er
     }
     match Number::deserialize(deserializer)? {
         Number::Integer(number) => Ok(number),
-        Number::Float(number) => whole(number)
-            .ok_or_else(|| D::Error::invalid_value(Unexpected::Float(number), &"a whole number")),
+        Number::Float(number) => {
+            whole(number).ok_or_else(|| D::Error::invalid_value(Unexpected::Float(number), &"a whole number"))
+        }
     }
 }
