@@ -4,6 +4,7 @@ mod admin;
 mod automation;
 mod client;
 mod config;
+mod delivery;
 mod helper;
 mod hold;
 mod hook;

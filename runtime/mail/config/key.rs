@@ -61,8 +61,7 @@ impl KeySource {
 
 async fn load_file(policy: &Policy, path: &Path) -> Result<Vec<u8>, KeyError> {
     let real = policy.host().paths().resolve(path).into_owned();
-    let read = tokio::fs::read(real).await;
-    read.map_err(|source| KeyError::Read { path: path.display().to_string(), source })
+    tokio::fs::read(real).await.map_err(|source| KeyError::Read { path: path.display().to_string(), source })
 }
 
 impl OptionValue for KeySource {

@@ -35,7 +35,7 @@ impl Engine {
     async fn apply_holds(&self) {
         let now = self.clock.now();
         for ready in self.ready_queues() {
-            if self.world.path_hold(&ready.path(), now).is_some() {
+            if self.world.path_hold(&ready.path_name(), now).is_some() {
                 self.drain_suspended(&ready).await;
             }
         }
