@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use kumo_tsa::dns::Resolver;
 use kumo_tsa::host::{Clock, Host, Paths, logging, run, user};
+use kumo_tsa::mail::service::MailHost;
 use kumo_tsa::mail::start::{Arguments, Mode};
 
 fn main() -> ExitCode {
-    run::report(start(Arguments::parse()))
+    run::report(start(&Arguments::parse()))
 }
 
-fn start(arguments: Arguments) -> anyhow::Result<()> {
+fn start(arguments: &Arguments) -> anyhow::Result<()> {
     // First, while there is one thread, and before anything belongs to the wrong user.
     user::become_user(arguments.user.as_deref())?;
     user::raise_file_limit()?;
@@ -26,7 +27,7 @@ fn start(arguments: Arguments) -> anyhow::Result<()> {
         match arguments.mode() {
             Mode::Validate => Ok(kumo_tsa::mail::validate::run(&host, &arguments.policy).await?),
             Mode::Script(args) => Ok(kumo_tsa::mail::script::run(&host, &arguments.policy, args).await?),
-            Mode::Service => anyhow::bail!("the service is not there yet: expected `--validate` or `--script`"),
+            Mode::Service => run::until_signalled(MailHost::start(&host, &arguments.policy), MailHost::stop).await,
         }
     })
 }

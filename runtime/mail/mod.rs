@@ -17,6 +17,7 @@ pub mod rejection;
 pub mod reply;
 pub mod scheduling;
 pub mod script;
+pub mod service;
 pub mod smtp;
 pub mod spool;
 pub mod start;

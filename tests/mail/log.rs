@@ -56,7 +56,10 @@ fn folder(bench: &Bench, path: &str) -> std::path::PathBuf {
 
 #[tokio::test(start_paused = true)]
 async fn records_are_lines_that_a_daemon_takes() {
-    let bench = logging("kumo.configure_local_logs { log_dir = '/var/log/kumomta', meta = { 'ten*' }, headers = { 'subject' } }").await;
+    let bench = logging(
+        "kumo.configure_local_logs { log_dir = '/var/log/kumomta', meta = { 'ten*' }, headers = { 'subject' } }",
+    )
+    .await;
     let message = message(&bench);
     log(&bench, &message, Kind::Reception, "").await;
     log(&bench, &message, Kind::Delivery, "2.0.0 OK ids=1").await;
@@ -94,7 +97,10 @@ async fn each_kind_goes_where_the_policy_says() {
     // No call of `stop`: the files are closed when they are old enough.
     tokio::time::sleep(std::time::Duration::from_secs(6)).await;
     let bounced = files(&folder(&bench, "/var/log/kumomta/bounced"));
-    assert_eq!(bounced, [("20260131-120000.000000_bounce".to_owned(), "code,to\n550,to@example.com\n550,to@example.com\n".to_owned())]);
+    assert_eq!(
+        bounced,
+        [("20260131-120000.000000_bounce".to_owned(), "code,to\n550,to@example.com\n550,to@example.com\n".to_owned())]
+    );
     std::fs::remove_dir_all(folder(&bench, "/var/log/kumomta/bounced")).unwrap();
     let other = files(&folder(&bench, "/var/log/kumomta"));
     assert_eq!(other.len(), 1);
@@ -120,10 +126,16 @@ async fn what_is_wrong_is_said_where_it_is_configured() {
     for (table, expected) in [
         ("{}", "deserialize error: missing field `log_dir`"),
         ("{ log_dir = 'x', nonsense = 1 }", "deserialize error: unknown field `nonsense`"),
-        ("{ log_dir = 'x', max_segment_duration = 'soon' }", "field `max_segment_duration`: invalid value: string \"soon\""),
+        (
+            "{ log_dir = 'x', max_segment_duration = 'soon' }",
+            "field `max_segment_duration`: invalid value: string \"soon\"",
+        ),
         ("{ log_dir = 'x', max_file_size = 1.5 }", "field `max_file_size`: invalid value: floating point `1.5`"),
         ("{ log_dir = 'x', per_record = { Sent = {} } }", "field `per_record`: unknown variant `Sent`"),
-        ("{ log_dir = 'x', per_record = { Any = { template = '{{ a' } } }", "field `per_record.Any.template`: syntax error"),
+        (
+            "{ log_dir = 'x', per_record = { Any = { template = '{{ a' } } }",
+            "field `per_record.Any.template`: syntax error",
+        ),
         ("{ log_dir = '/proc/no' }", "cannot use the folder `/proc/no`"),
     ] {
         let error = bench.fails(&format!("kumo.configure_local_logs {table}")).await;
@@ -133,7 +145,10 @@ async fn what_is_wrong_is_said_where_it_is_configured() {
 
 #[tokio::test(start_paused = true)]
 async fn want_of_room_is_told_of() {
-    let bench = logging("kumo.configure_local_logs { log_dir = '/var/log/kumomta', min_free_space = 1e15, min_free_inodes = 0 }").await;
+    let bench = logging(
+        "kumo.configure_local_logs { log_dir = '/var/log/kumomta', min_free_space = 1e15, min_free_inodes = 0 }",
+    )
+    .await;
     let why = Logger::of(&bench.host).health().unwrap_err();
     assert!(why.contains("bytes free: expected at least 1000000000000000"), "{why}");
 }

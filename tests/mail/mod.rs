@@ -3,6 +3,7 @@
 mod automation;
 mod client;
 mod config;
+mod delivery;
 mod helper;
 mod hold;
 mod inject;

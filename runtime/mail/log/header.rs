@@ -19,7 +19,8 @@ mod tests {
 
     #[test]
     fn values_are_decoded_and_unfolded() {
-        let content = b"Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\nX-Two: a\r\n b\r\nTo: Me <me@example.com>\r\n\r\nX-No: body\r\n";
+        let content =
+            b"Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r\nX-Two: a\r\n b\r\nTo: Me <me@example.com>\r\n\r\nX-No: body\r\n";
         let found = headers(content);
         let found: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(found, [("Subject", "grüße"), ("X-Two", "a b"), ("To", "Me <me@example.com>")]);

@@ -7,12 +7,13 @@ use kumo_tsa_core::wire::Kind;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::Entry;
 use super::local::LocalLog;
 use super::node::load_node_id;
 use super::pattern::Names;
 use super::record::{Captured, Circumstances, Record};
-use super::{Entry, header};
 use crate::host::{Clock, Host};
+use crate::mail::header;
 use crate::mail::message::Message;
 
 /// How messages that carry log records came in; nothing of them is given to hooks.
@@ -52,7 +53,8 @@ impl Logger {
 
     /// As [`log`](Self::log) for what came as a feedback report (RFC 5965), which stands in the record.
     pub async fn log_report(&self, entry: Entry<'_>, report: Option<Value>) {
-        let reception_protocol = entry.message.meta("reception_protocol").and_then(|value| value.as_str().map(ToOwned::to_owned));
+        let reception_protocol =
+            entry.message.meta("reception_protocol").and_then(|value| value.as_str().map(ToOwned::to_owned));
         let carries_record = reception_protocol.as_deref() == Some(LOG_RECORD);
         if carries_record && entry.kind == Kind::Reception {
             return;
@@ -134,7 +136,7 @@ async fn load_headers(message: &Message) -> Vec<(String, String)> {
         return Vec::new();
     }
     match message.data().await {
-        Ok(content) => header::headers(&content),
+        Ok(content) => header::fields(&content).map(|field| (field.name.to_owned(), field.text())).collect(),
         Err(cause) => {
             tracing::warn!("a record goes without its headers: {cause}");
             Vec::new()

@@ -1,6 +1,5 @@
 //! What is logged: one record for each thing that becomes of a message (interface C.6).
 
-mod header;
 mod local;
 mod logger;
 mod node;

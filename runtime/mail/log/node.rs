@@ -26,7 +26,10 @@ pub(super) fn load_node_id(paths: &Paths, variable: impl Fn(&str) -> Option<Stri
         Ok(id) => id,
         Err(cause) => {
             let id = Uuid::new_v4();
-            tracing::warn!("cannot keep the node's id in `{}`: {cause}; until the process ends it is {id}", file.display());
+            tracing::warn!(
+                "cannot keep the node's id in `{}`: {cause}; until the process ends it is {id}",
+                file.display()
+            );
             id
         }
     }

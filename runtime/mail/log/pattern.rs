@@ -80,7 +80,10 @@ mod tests {
     fn meta_is_captured_by_name_and_beginning() {
         let meta = json!({"tenant": "t", "user.a": 1, "user.b": null, "other": true});
         let meta = meta.as_object().unwrap();
-        assert_eq!(Value::from(names(&["tenant", "user.*", "absent"]).of_meta(meta)), json!({"tenant": "t", "user.a": 1}));
+        assert_eq!(
+            Value::from(names(&["tenant", "user.*", "absent"]).of_meta(meta)),
+            json!({"tenant": "t", "user.a": 1})
+        );
         assert_eq!(Value::from(names(&["*"]).of_meta(meta)), json!({"tenant": "t", "user.a": 1, "other": true}));
         assert!(names(&[]).of_meta(meta).is_empty());
     }
@@ -90,6 +93,9 @@ mod tests {
         let headers: Vec<_> = [("Subject", "hello"), ("X-Ref", "1"), ("x-ref", "2"), ("X-É", "y")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
-        assert_eq!(Value::from(names(&["SUBJECT", "x-*"]).of_headers(&headers)), json!({"SUBJECT": "hello", "X-Ref": "1", "X-É": "y"}));
+        assert_eq!(
+            Value::from(names(&["SUBJECT", "x-*"]).of_headers(&headers)),
+            json!({"SUBJECT": "hello", "X-Ref": "1", "X-É": "y"})
+        );
     }
 }

@@ -18,7 +18,10 @@ impl Form {
     /// The text of a record. A template that fails on it gives way to JSON, so that nothing is lost.
     pub(super) fn write(&self, row: &Row<'_>) -> String {
         let from_template = self.template.as_ref().and_then(|template| {
-            template.render(row).inspect_err(|why| tracing::error!("a record is written as JSON: its template: {why}")).ok()
+            template
+                .render(row)
+                .inspect_err(|why| tracing::error!("a record is written as JSON: its template: {why}"))
+                .ok()
         });
         from_template.unwrap_or_else(|| {
             serde_json::to_string(row).unwrap_or_else(|cause| {

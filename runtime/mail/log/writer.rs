@@ -39,7 +39,11 @@ impl Writer {
     ///
     /// # Errors
     /// The folder that cannot be made or read, and why.
-    pub(in crate::mail) fn start(clock: Clock, segments: Segments, back_pressure: usize) -> Result<Self, (PathBuf, io::Error)> {
+    pub(in crate::mail) fn start(
+        clock: Clock,
+        segments: Segments,
+        back_pressure: usize,
+    ) -> Result<Self, (PathBuf, io::Error)> {
         if let Err(cause) = segments.prepare() {
             return Err((segments.folders().next().map(PathBuf::from).unwrap_or_default(), cause));
         }

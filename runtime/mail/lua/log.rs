@@ -164,8 +164,7 @@ fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Er
     }
     match Number::deserialize(deserializer)? {
         Number::Integer(number) => Ok(number),
-        Number::Float(number) => whole(number).ok_or_else(|| {
-            serde::de::Error::invalid_value(serde::de::Unexpected::Float(number), &"a whole number")
-        }),
+        Number::Float(number) => whole(number)
+            .ok_or_else(|| serde::de::Error::invalid_value(serde::de::Unexpected::Float(number), &"a whole number")),
     }
 }

@@ -14,12 +14,13 @@ use super::ready::{Item, Phase, Ready};
 use super::reason::Reason;
 use super::route::Means;
 use super::settle::kind_of;
-use super::world::{After, Endpoint, Exhausted, Failure, Lease, Opening, Session};
+use super::world::{After, Exhausted, Failure, Lease, Opening, Session};
 use crate::mail::address::Address;
 use crate::mail::config::{PathConfig, ReconnectStrategy};
 use crate::mail::log::Attempt;
 use crate::mail::message::Message;
 use crate::mail::reply::Reply;
+use crate::mail::smtp::client::Endpoint;
 
 /// Feeds one session at a time with the messages of a ready queue. Its place is free again when it is dropped.
 pub(super) struct Dispatcher {
@@ -211,9 +212,7 @@ impl Dispatcher {
             Some(said) => said.reply.clone(),
             None => {
                 let causes: Vec<_> = failures.iter().map(|failure| failure.reply.content.as_str()).collect();
-                let site = &self.ready.route().to.site;
-                let text = format!("KumoMTA internal: no host of `{site}` could be reached: {}", causes.join("; "));
-                Reply { code: 400, enhanced_code: None, content: text, command: None }
+                Reply { content: causes.join("; "), ..last.reply.clone() }
             }
         };
         let attempt = self.ready.attempt(last.attempt.clone());
@@ -261,7 +260,9 @@ impl Dispatcher {
             if carried >= config.max_deliveries_per_connection.max(1) {
                 break Ended::Full;
             }
-            if self.hand.is_empty() && !self.fill_hand(config.max_deliveries_per_connection - carried).await {
+            if self.hand.is_empty()
+                && !self.fill_hand(config.max_deliveries_per_connection - carried, session.as_mut()).await
+            {
                 break Ended::Done;
             }
             // A suspension that came meanwhile is obeyed before the next MAIL FROM (semantics H1).

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::dispatch::{Dispatcher, interval};
 use super::ready::{Found, Item, Phase};
 use super::reason::Reason;
-use super::world::Exhausted;
+use super::world::{Exhausted, Session};
 use crate::mail::log::Attempt;
 
 /// What became of a message at the gate.
@@ -21,9 +21,9 @@ enum Passage {
 impl Dispatcher {
     /// Takes messages into the hand, as many as the session takes at a time; waits for the first as long as a session may be
     /// idle. False when there is none, or none may go.
-    pub(super) async fn fill_hand(&mut self, most: usize) -> bool {
+    pub(super) async fn fill_hand(&mut self, most: usize, session: &mut dyn Session) -> bool {
         let idle = self.ready.config().idle_timeout;
-        if !self.take_one(Instant::now() + idle, Phase::Idle).await {
+        if !self.take_one(Instant::now() + idle, Phase::Idle, session).await {
             return false;
         }
         let route = self.ready.route();
@@ -33,7 +33,7 @@ impl Dispatcher {
         while self.hand.len() < want {
             let have = self.hand.len();
             let until = if have < lua.min_batch_size { patience } else { Instant::now() };
-            if !self.take_one(until, Phase::AccumulatingBatch { have, want }).await {
+            if !self.take_one(until, Phase::AccumulatingBatch { have, want }, session).await {
                 break;
             }
         }
@@ -41,7 +41,7 @@ impl Dispatcher {
         self.may_go_on()
     }
 
-    async fn take_one(&mut self, until: Instant, phase: Phase) -> bool {
+    async fn take_one(&mut self, until: Instant, phase: Phase, session: &mut dyn Session) -> bool {
         let ready = self.ready.clone();
         loop {
             let stirred = ready.stir.notified();
@@ -69,6 +69,7 @@ impl Dispatcher {
             self.phase(phase);
             tokio::select! {
                 () = stirred => {}
+                () = session.ended() => return false,
                 () = tokio::time::sleep_until(until) => {}
             }
         }

@@ -35,7 +35,7 @@ impl Engine {
     async fn apply_holds(&self) {
         let now = self.clock.now();
         for ready in self.ready_queues() {
-            if self.world.path_hold(&ready.path(), now).is_some() {
+            if self.world.path_hold(&ready.path_name(), now).is_some() {
                 self.drain_suspended(&ready).await;
             }
         }
@@ -134,7 +134,13 @@ impl Engine {
     }
 
     /// Holds back a message that was in a ready queue when its scheduled queue was suspended.
-    pub(super) async fn hold_from_ready(&self, queue: &Arc<Scheduled>, message: Message, attempt: Attempt, held: &Held) {
+    pub(super) async fn hold_from_ready(
+        &self,
+        queue: &Arc<Scheduled>,
+        message: Message,
+        attempt: Attempt,
+        held: &Held,
+    ) {
         let reply = Reply::new(451, &suspended(&held.reason));
         self.log(Kind::TransientFailure, &message, &queue.name, reply, attempt).await;
         let queue = self.scheduled(&queue.name);

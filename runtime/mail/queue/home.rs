@@ -1,26 +1,25 @@
 //! The world that the queues of a host live in: its policy, spool, log, DNS, holds, rates and sessions.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kumo_tsa_core::wire::{Limit, QueueName, Throttle, Time};
 use tokio::sync::watch;
 
-use super::world::{
-    Answer, Bounced, Endpoint, Exhausted, Failure, Held, Lane, Lease, Opening, Requeued, Session, World,
-};
+use super::route::{Means, Route};
+use super::smtp;
+use super::world::{Answer, Bounced, Exhausted, Failure, Held, Lane, Lease, Opening, Requeued, Session, World};
 use crate::dns::{Mx, Resolver};
 use crate::host::Host;
 use crate::mail::address::Address;
 use crate::mail::automation::{Automation, Changed, Changes};
-use crate::mail::config::{self, Config, PathConfig, Pool, QueueConfig, Source};
+use crate::mail::config::{self, PathConfig, Pool, QueueConfig, Source};
 use crate::mail::hold::Holds;
 use crate::mail::log::{Entry, Logger};
 use crate::mail::message::Message;
-use crate::mail::queue::route::Route;
 use crate::mail::reply::Reply;
+use crate::mail::smtp::client::{Endpoint, list_hosts, plan_hosts};
 use crate::mail::spool::{self, Spools};
 use crate::mail::throttle::Throttles;
 use crate::policy::{Policy, explain};
@@ -128,17 +127,28 @@ impl World for Home {
         async move { Resolver::of(&self.host).mx(domain).await.map_err(|error| explain(&error)) }.boxed()
     }
 
-    fn hosts<'a>(&'a self, _route: &'a Route, _config: &'a PathConfig) -> Answer<'a, Vec<Endpoint>, Reply> {
-        async move { Err(Reply::new(451, "4.4.1 no SMTP client yet")) }.boxed()
+    fn hosts<'a>(&'a self, route: &'a Route, config: &'a PathConfig) -> Answer<'a, Vec<Endpoint>, Reply> {
+        async move {
+            let found = match &route.to.means {
+                Means::Mx(mx) => plan_hosts(&self.host, mx, config, &route.source).await,
+                Means::List(list) => list_hosts(&self.host, list, config, &route.source).await,
+                Means::Lua(_) => Ok(Vec::new()),
+            };
+            found.map_err(|none| none.reply())
+        }
+        .boxed()
     }
 
-    fn open<'a>(&'a self, _opening: &'a Opening) -> Answer<'a, Box<dyn Session>, Box<Failure>> {
+    fn open<'a>(&'a self, opening: &'a Opening) -> Answer<'a, Box<dyn Session>, Box<Failure>> {
         async move {
-            Err(Box::new(Failure {
-                reply: Reply::new(400, "no SMTP client yet"),
-                said: false,
-                attempt: crate::mail::log::Attempt::default(),
-            }))
+            match &opening.to {
+                Some(endpoint) => smtp::open(&self.policy, opening, endpoint).await,
+                None => Err(Box::new(Failure {
+                    reply: Reply::new(400, "no Lua yet"),
+                    said: false,
+                    attempt: crate::mail::log::Attempt::default(),
+                })),
+            }
         }
         .boxed()
     }

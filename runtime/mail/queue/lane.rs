@@ -78,7 +78,9 @@ impl Lanes {
     /// Whether a session may take a message of `domain`.
     pub(super) fn suits(&self, domain: &str, session: Uuid, suits: &Suits, now: Instant) -> bool {
         let Some(entry) = self.by_domain.get(domain) else { return suits.config.is_none() };
-        entry.lane.config == suits.config && entry.is_free(now) && (entry.carriers.contains(&session) || entry.has_room())
+        entry.lane.config == suits.config
+            && entry.is_free(now)
+            && (entry.carriers.contains(&session) || entry.has_room())
     }
 
     /// Whether a new session could take a message of `domain`.

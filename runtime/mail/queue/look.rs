@@ -97,7 +97,12 @@ impl Engine {
             }
         };
         if let Some(schedule) = waiting.message.schedule().filter(|schedule| schedule.has_expired(now)) {
-            let why = retry::expiry(&config, waiting.message.created(), now.after(Duration::from_micros(1)), schedule.expires);
+            let why = retry::expiry(
+                &config,
+                waiting.message.created(),
+                now.after(Duration::from_micros(1)),
+                schedule.expires,
+            );
             return self.give_up(&queue.name, &waiting.message, &why.unwrap_or_default()).await;
         }
         if let Some(held) = self.world.queue_hold(&queue.name, &name, now) {
@@ -245,7 +250,8 @@ impl Engine {
 
     async fn refuse_null_mx(&self, queue: &Scheduled, message: &Message) {
         // RFC 7505 section 4.2.
-        let reply = Reply::new(556, &format!("5.1.10 KumoMTA internal: `{}` takes no mail: it has a null MX", queue.routing()));
+        let reply =
+            Reply::new(556, &format!("5.1.10 KumoMTA internal: `{}` takes no mail: it has a null MX", queue.routing()));
         self.log(Kind::Bounce, message, &queue.name, reply, Attempt::default()).await;
         self.finish(message).await;
     }
@@ -269,8 +275,7 @@ impl Engine {
         for item in items {
             let response = "451 4.4.4 KumoMTA internal: ready queue throttled".to_owned();
             let queue = item.queue.name.clone();
-            let back =
-                Back { queue: &queue, reasons: &[reason], increment: false, delay: Some(delay), response };
+            let back = Back { queue: &queue, reasons: &[reason], increment: false, delay: Some(delay), response };
             self.requeue(item.message, back).await;
             delay = (delay + interval.mul_f64(0.9)).min(wait.max(FULL));
         }
@@ -285,7 +290,5 @@ fn rotation<'a>(kept: &'a mut Option<Rotation>, pool: &Pool) -> &'a mut Rotation
 }
 
 fn none_eligible(queue: &str, pool: &str) -> String {
-    format!(
-        "4.4.4 KumoMTA internal: no sources for {queue} pool=`{pool}` are eligible for selection at this time"
-    )
+    format!("4.4.4 KumoMTA internal: no sources for {queue} pool=`{pool}` are eligible for selection at this time")
 }

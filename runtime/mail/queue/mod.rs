@@ -25,6 +25,7 @@ mod rotation;
 mod route;
 mod scheduled;
 mod settle;
+mod smtp;
 mod timer;
 mod upkeep;
 pub mod world;
@@ -176,7 +177,10 @@ impl Queues {
                 engine.log(Kind::Reception, &message, &name, reply, attempt).await;
             }
             if name != NULL {
-                engine.enter(&name, message, &[Reason::Received]).await;
+                let later = message.due_from(engine.clock.now()) > engine.clock.now();
+                let reasons: &[Reason] =
+                    if later { &[Reason::Received, Reason::ScheduledForLater] } else { &[Reason::Received] };
+                engine.enter(&name, message, reasons).await;
             }
         }
         Ok(())

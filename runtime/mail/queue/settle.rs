@@ -38,7 +38,13 @@ pub(super) struct Back<'a> {
 impl Engine {
     /// Writes down what became of recipients of a message, and puts it back for those that are to be tried again.
     /// `untried` recipients were not in the transaction.
-    pub(super) async fn settle(&self, item: Item, fates: Vec<(Address, Reply)>, untried: &[Address], attempt: &Attempt) {
+    pub(super) async fn settle(
+        &self,
+        item: Item,
+        fates: Vec<(Address, Reply)>,
+        untried: &[Address],
+        attempt: &Attempt,
+    ) {
         let message = &item.message;
         let mut groups: Vec<(Reply, Vec<Address>)> = Vec::new();
         for (address, reply) in fates {
@@ -184,8 +190,7 @@ impl Engine {
         let first = reasons.contains(&Reason::Received) && wait.is_zero();
         if reason::is_told(reasons) && !first {
             let wait = format_duration(retry::whole(wait));
-            let reply =
-                Reply::new(400, &format!("Context: {}. Next due in {wait} at {due}", reason::text(reasons)));
+            let reply = Reply::new(400, &format!("Context: {}. Next due in {wait} at {due}", reason::text(reasons)));
             self.log(Kind::Delayed, &message, &queue.name, reply, Attempt::default()).await;
         }
         if wait > SHRINK_AFTER {

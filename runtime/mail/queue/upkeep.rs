@@ -39,12 +39,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the policy fails where it is asked about the source or the path.
-    pub(super) async fn ready_queue(
-        &self,
-        to: &Destination,
-        source: &str,
-        pool: &Pool,
-    ) -> Result<Arc<Ready>, String> {
+    pub(super) async fn ready_queue(&self, to: &Destination, source: &str, pool: &Pool) -> Result<Arc<Ready>, String> {
         let path = to.path(source);
         if let Some(ready) = self.find_ready(&path) {
             ready.note_destination(to);
@@ -53,8 +48,12 @@ impl Engine {
         }
         let epoch = *self.world.epoch().borrow();
         let config = self.world.path_config(&to.domain, source, &to.site).await?;
-        let route =
-            Route { to: to.clone(), source: self.world.source(source).await?, pool: pool.name.clone(), path: path.clone() };
+        let route = Route {
+            to: to.clone(),
+            source: self.world.source(source).await?,
+            pool: pool.name.clone(),
+            path: path.clone(),
+        };
         let ready = {
             let mut table = self.ready_table();
             if let Some(ready) = table.get(&path) {
@@ -233,7 +232,8 @@ impl Engine {
             };
             for ready in self.ready_queues() {
                 let route = ready.route();
-                let concerns = |(source, site): &(String, String)| *source == route.source.name && *site == route.to.site;
+                let concerns =
+                    |(source, site): &(String, String)| *source == route.source.name && *site == route.to.site;
                 if changed.is_empty() || changed.iter().any(concerns) {
                     self.ask_again(&ready).await;
                 }

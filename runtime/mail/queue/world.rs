@@ -2,7 +2,6 @@
 //!
 //! The logic of queues knows this alone, so that it can be tested with a world of the test's own and time under control.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::mail::log::{Attempt, Entry};
 use crate::mail::message::Message;
 use crate::mail::queue::route::Route;
 use crate::mail::reply::Reply;
+use crate::mail::smtp::client::Endpoint;
 use crate::mail::spool;
 
 /// Something holds mail back until then.
@@ -48,15 +48,6 @@ pub struct Lane {
     pub sessions: Option<Limit>,
     /// The path's configuration for a session that is opened for it, where that is another.
     pub config: Option<Arc<PathConfig>>,
-}
-
-/// A host to connect to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Endpoint {
-    /// Its name, as the MX record has it.
-    pub name: String,
-    /// Its address and port.
-    pub address: SocketAddr,
 }
 
 /// A rate that lets nothing through now.
@@ -95,6 +86,9 @@ pub enum After {
 pub trait Session: Send {
     /// Tries to deliver messages: for each to the recipients at its side.
     fn deliver<'a>(&'a mut self, batch: &'a [(Message, Vec<Address>)]) -> BoxFuture<'a, Outcome>;
+
+    /// Returns when the peer ends it while nothing is being delivered. May be cancelled.
+    fn ended(&mut self) -> BoxFuture<'_, ()>;
 
     /// What records say of it; `site`, pool and source are filled in by who asks.
     fn attempt(&self) -> Attempt;
@@ -165,8 +159,12 @@ pub trait World: Send + Sync + 'static {
     /// Opens a session.
     fn open<'a>(&'a self, opening: &'a Opening) -> Answer<'a, Box<dyn Session>, Box<Failure>>;
     /// Writes a message into a maildir, for one recipient, and says what a record says of it.
-    fn write_maildir<'a>(&'a self, config: &'a QueueConfig, message: &'a Message, to: &'a Address)
-    -> BoxFuture<'a, Reply>;
+    fn write_maildir<'a>(
+        &'a self,
+        config: &'a QueueConfig,
+        message: &'a Message,
+        to: &'a Address,
+    ) -> BoxFuture<'a, Reply>;
 
     /// Puts a message into the spool.
     fn save<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error>;

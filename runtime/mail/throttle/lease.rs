@@ -12,7 +12,7 @@ use super::Throttles;
 pub(super) struct Leases(Mutex<HashMap<Arc<str>, Held>>);
 
 #[derive(Default, Debug)]
-struct Held {
+pub(super) struct Held {
     count: u64,
     waiting: usize,
     released: Arc<Notify>,
@@ -81,7 +81,7 @@ impl Throttles {
 }
 
 impl Leases {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Held>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -138,3 +138,21 @@ async fn a_limit_that_rises_is_seen_by_those_who_look_again() {
     timeout(Duration::from_secs(1), waits).await.unwrap();
     assert!(throttles.try_acquire("k", limit("2")).is_some());
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_several_rates_all_are_counted_or_none() {
+    let throttles = throttles();
+    let both = [("a".to_owned(), rate("10/s")), ("b".to_owned(), rate("2/min"))];
+    assert_eq!(throttles.check_all(&both), Ok(()));
+    assert_eq!(throttles.check_all(&both), Ok(()));
+    for _ in 0..50 {
+        let short = throttles.check_all(&both).unwrap_err();
+        assert_eq!((short.which, short.wait.as_secs()), (1, 30));
+    }
+    assert_eq!(passed(&throttles, "a", &rate("10/s")), 8, "what the other rate refused was not counted");
+    let short = throttles.check_all(&both[..1]).unwrap_err();
+    assert_eq!((short.which, short.wait.as_millis()), (0, 100));
+    advance(Duration::from_secs(30)).await;
+    assert_eq!(throttles.check_all(&both), Ok(()));
+    assert_eq!(throttles.check_all(&[]), Ok(()));
+}

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::{HELLO, Rig};
 use crate::support::smtp::{Answer, Manner, Sink, Step};
 
-fn rig(mode: &str, options: Value) -> Rig {
-    let mut rig = Rig::new(&options).with("enable_tls", mode).with("smtp_auth_plain_username", "me");
+fn rig(mode: &str, options: &Value) -> Rig {
+    let mut rig = Rig::new(options).with("enable_tls", mode).with("smtp_auth_plain_username", "me");
     rig.password = Some("se\u{df}cret".to_owned());
     rig
 }
@@ -29,7 +29,7 @@ async fn who_is_told_what() {
         ("RequiredInsecure", json!({ unchecked: true }), true),
         ("Required", json!({}), true),
     ] {
-        let rig = rig(mode, options.clone());
+        let rig = rig(mode, &options);
         kumo_tsa::mail::smtp::client::trust(&rig.host, sink.certificate()).unwrap();
         let outcome = rig.open(&sink).await;
         let heard = sink.sessions().last().unwrap().credentials.clone();
@@ -50,7 +50,7 @@ async fn a_refusal_shows_no_secret() {
         _ => Answer::Usual,
     })
     .await;
-    let rig = rig("Disabled", json!({ "allow_smtp_auth_plain_without_tls": true }));
+    let rig = rig("Disabled", &json!({ "allow_smtp_auth_plain_without_tls": true }));
     let error = rig.open(&sink).await.unwrap_err();
     let reply = error.reply();
     assert_eq!((reply.code, reply.command.as_deref(), error.stage), (535, Some("AUTH PLAIN"), Stage::Auth));
@@ -59,7 +59,7 @@ async fn a_refusal_shows_no_secret() {
 #[tokio::test]
 async fn it_has_to_be_offered() {
     let sink = Sink::with(Manner::default().and_offering(&["AUTH LOGIN"]), |_| Answer::Usual).await;
-    let rig = rig("Disabled", json!({ "allow_smtp_auth_plain_without_tls": true }));
+    let rig = rig("Disabled", &json!({ "allow_smtp_auth_plain_without_tls": true }));
     let error = rig.open(&sink).await.unwrap_err();
     assert!(error.to_string().ends_with("AUTH: the path wants AUTH PLAIN, and the peer does not offer it"), "{error}");
     let sink = Sink::willing().await;

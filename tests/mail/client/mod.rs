@@ -25,6 +25,8 @@ struct Rig {
     config: PathConfig,
     source: Source,
     password: Option<String>,
+    /// Certificate and key, PEM.
+    identity: Option<(String, String)>,
     /// The name that a server goes by.
     name: &'static str,
     _folder: TempDir,
@@ -42,6 +44,7 @@ impl Rig {
             config,
             source: Source::default(),
             password: None,
+            identity: None,
             name: "mx.example.com.",
             _folder: folder,
         }
@@ -63,8 +66,10 @@ impl Rig {
 
     async fn open_at(&self, endpoint: Endpoint) -> Result<Session, OpenError> {
         let password = self.password.as_deref().map(str::as_bytes);
+        let identity = self.identity.as_ref().map(|(certificate, key)| (certificate.as_bytes(), key.as_bytes()));
         let Self { config, source, .. } = self;
-        Session::open(&self.host, &Plan { endpoint: &endpoint, config, source, ehlo: "us.example", password }).await
+        let plan = Plan { endpoint: &endpoint, config, source, ehlo: "us.example", password, identity };
+        Session::open(&self.host, &plan).await
     }
 
     /// Opens a session and delivers one message to these.

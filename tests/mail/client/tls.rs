@@ -142,3 +142,21 @@ async fn a_large_message_goes_through_tls() {
     assert_eq!(fates(&delivered), ["250 2.0.0 OK ids=0-0"]);
     assert!(sink.mails()[0].data == data);
 }
+
+#[tokio::test]
+async fn a_server_that_asks_is_shown_a_certificate() {
+    let mut manner = Manner::default().and_offering(&["STARTTLS"]);
+    manner.asks_who = true;
+    let sink = Sink::with(manner, |_| Answer::Usual).await;
+    let mut rig = Rig::new(&json!({ "enable_tls": "RequiredInsecure" }));
+    let made = rcgen::generate_simple_self_signed(vec!["us.example".to_owned()]).unwrap();
+    rig.identity = Some((made.cert.pem(), made.signing_key.serialize_pem()));
+    assert_eq!(outcome(&rig, &sink).await, "tls");
+    assert_eq!(sink.sessions()[0].certificate.as_deref(), Some(made.cert.der().as_ref()));
+    rig.identity = None;
+    assert_eq!(outcome(&rig, &sink).await, "tls");
+    assert_eq!(sink.sessions()[1].certificate, None);
+    rig.identity = Some(("nothing".to_owned(), "nothing".to_owned()));
+    let error = rig.open(&sink).await.unwrap_err().to_string();
+    assert!(error.ends_with("connect: `tls_certificate`: there is no certificate in it; expected PEM"), "{error}");
+}

@@ -130,10 +130,14 @@ impl Conversation<'_> {
         }
         let hollow: Box<dyn Stream> = Box::new(tokio::io::empty());
         let plain = std::mem::replace(&mut self.stream, BufReader::new(hollow)).into_inner();
-        let tls: Box<dyn Stream> = Box::new(self.shared.tls.accept(plain).await?);
-        self.stream = BufReader::with_capacity(64 * 1024, tls);
+        let tls = self.shared.tls.accept(plain).await?;
+        let shown = tls.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|shown| shown.to_vec());
+        self.stream = BufReader::with_capacity(64 * 1024, Box::new(tls));
         self.encrypted = true;
-        self.shared.note(self.session, |session| session.encrypted = true);
+        self.shared.note(self.session, |session| {
+            session.encrypted = true;
+            session.certificate = shown;
+        });
         Ok(said)
     }
 

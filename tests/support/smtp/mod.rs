@@ -3,6 +3,7 @@
 mod conversation;
 mod record;
 mod talk;
+mod trusting;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 #[allow(unused_imports, reason = "what sessions hold")]
 pub(crate) use record::Heard;
 pub(crate) use record::{Mail, Session};
-pub(crate) use talk::Talk;
+pub(crate) use talk::{Talk, stuffed};
 
 /// Where in a session an answer is due.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -100,6 +101,8 @@ pub(crate) struct Manner {
     pub(crate) extensions: Vec<String>,
     /// The names in its self-signed certificate.
     pub(crate) names: Vec<String>,
+    /// Whether it asks for the client's certificate in TLS; whichever will do.
+    pub(crate) asks_who: bool,
     /// Whether what messages hold is remembered.
     pub(crate) keeps_data: bool,
 }
@@ -112,6 +115,7 @@ impl Default for Manner {
             listen: ([127, 0, 0, 1], 0).into(),
             extensions: extensions.map(ToOwned::to_owned).into(),
             names: names.map(ToOwned::to_owned).into(),
+            asks_who: false,
             keeps_data: true,
         }
     }
@@ -185,7 +189,7 @@ impl Sink {
     pub(crate) async fn with(manner: Manner, script: impl Fn(&Turn<'_>) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(manner.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (tls, certificate) = identity(&manner.names);
+        let (tls, certificate) = identity(&manner);
         let (sessions, changes) = (Mutex::default(), watch::Sender::new(0));
         let shared = Arc::new(Shared { script: Box::new(script), manner, tls, sessions, changes });
         let task = tokio::spawn(accept(listener, shared.clone())).abort_handle();
@@ -313,17 +317,18 @@ async fn hold(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
     shared.note(session, |session| session.closed = Some(Instant::now()));
 }
 
-/// A self-signed certificate for these names.
-fn identity(names: &[String]) -> (TlsAcceptor, CertificateDer<'static>) {
-    let made = rcgen::generate_simple_self_signed(names.to_vec()).unwrap();
+/// A self-signed certificate.
+fn identity(manner: &Manner) -> (TlsAcceptor, CertificateDer<'static>) {
+    let made = rcgen::generate_simple_self_signed(manner.names.clone()).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let certificate = made.cert.der().clone();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
-        .unwrap();
+    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let builder = if manner.asks_who {
+        builder.with_client_cert_verifier(Arc::new(trusting::Trusting))
+    } else {
+        builder.with_no_client_auth()
+    };
+    let config = builder.with_single_cert(vec![certificate.clone()], key).unwrap();
     (TlsAcceptor::from(Arc::new(config)), certificate)
 }

@@ -13,6 +13,8 @@ pub(crate) struct Session {
     pub(crate) closed: Option<Instant>,
     /// Whether TLS was on at the end.
     pub(crate) encrypted: bool,
+    /// The certificate that the client has shown, DER.
+    pub(crate) certificate: Option<Vec<u8>>,
     /// What the client last called itself.
     pub(crate) hello: String,
     /// What AUTH PLAIN said: the bytes, decoded.
@@ -58,6 +60,7 @@ impl Session {
             opened: Instant::now(),
             closed: None,
             encrypted: false,
+            certificate: None,
             hello: String::new(),
             credentials: None,
             heard: Vec::new(),

@@ -17,7 +17,12 @@ fn circumstances() -> Circumstances {
 
 fn message(recipients: &[&str]) -> Message {
     let to = recipients.iter().map(|text| Address::parse(text).unwrap()).collect();
-    let message = Message::new(Address::parse("me@sender.example").unwrap(), to, "Subject: x\r\n\r\nhi\r\n", Time::from_secs(1_769_860_000));
+    let message = Message::new(
+        Address::parse("me@sender.example").unwrap(),
+        to,
+        "Subject: x\r\n\r\nhi\r\n",
+        Time::from_secs(1_769_860_000),
+    );
     message.set_meta("tenant", json!("t"));
     message
 }
@@ -45,8 +50,14 @@ fn written(record: &Record, captured: &Captured) -> Value {
 fn all_that_is_known_stands_in_its_field() {
     let message = message(&["to@example.com"]);
     let reply = Reply::new(421, "4.7.0 later\nplease").answering("RCPT TO:<to@example.com>");
-    let entry =
-        Entry { kind: Kind::TransientFailure, message: &message, recipients: None, reply, attempt: attempt(), queue: None };
+    let entry = Entry {
+        kind: Kind::TransientFailure,
+        message: &message,
+        recipients: None,
+        reply,
+        attempt: attempt(),
+        queue: None,
+    };
     let record = Record::new(entry, circumstances());
     let captured = Captured { meta: json!({"a": 1}).as_object().unwrap().clone(), headers: Map::new() };
     assert_eq!(
@@ -82,7 +93,9 @@ fn what_is_not_known_is_null_or_left_out() {
     };
     let value = written(&Record::new(entry, circumstances()), &Captured::default());
     assert_eq!(value["recipient"], json!(["a@example.com", "b@example.org"]));
-    for name in ["peer_address", "egress_pool", "egress_source", "source_address", "feedback_report", "delivery_protocol"] {
+    for name in
+        ["peer_address", "egress_pool", "egress_source", "source_address", "feedback_report", "delivery_protocol"]
+    {
         assert_eq!(value.get(name), Some(&Value::Null), "{name}");
     }
     for name in ["tls_cipher", "tls_protocol_version", "tls_peer_subject_name", "provider_name", "session_id"] {

@@ -51,6 +51,8 @@ pub struct Plan<'a> {
     pub ehlo: &'a str,
     /// The password that `smtp_auth_plain_password` leads to. AUTH PLAIN is done when the path names a user.
     pub password: Option<&'a [u8]>,
+    /// What `tls_certificate` and `tls_private_key` lead to, both PEM: shown to peers that ask for a certificate.
+    pub identity: Option<(&'a [u8], &'a [u8])>,
 }
 
 impl Plan<'_> {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::broken::Broken;
 use super::capability::Capabilities;
 use super::session::{Session, Terms};
-use super::tls;
+use super::tls::{self, Identity, Manner};
 use super::wire::Wire;
 use super::{OpenError, Plan, Stage, Trouble, Why};
 use crate::host::Host;
@@ -26,7 +26,10 @@ pub(super) async fn open(host: &Host, plan: &Plan<'_>) -> Result<Session, OpenEr
     let opportunistic = matches!(config.enable_tls, TlsMode::Opportunistic | TlsMode::OpportunisticInsecure);
     let broken = Broken::of(host);
     let mode = if opportunistic && broken.knows(peer) { TlsMode::Disabled } else { config.enable_tls };
-    let outcome = attempt(host, plan, mode).await;
+    let identity = plan.identity.map(|(certificate, key)| Identity::parse(certificate, key)).transpose();
+    let identity = identity.map_err(|why| failed(plan, (Stage::Connect, Why::Unable(why))))?;
+    let identity = identity.as_ref();
+    let outcome = attempt(host, plan, mode, identity).await;
     if !opportunistic || !matches!(&outcome, Err((Stage::Handshake, _))) {
         return outcome.map_err(|error| failed(plan, error));
     }
@@ -34,7 +37,7 @@ pub(super) async fn open(host: &Host, plan: &Plan<'_>) -> Result<Session, OpenEr
         broken.remember(peer, duration);
     }
     if config.opportunistic_tls_reconnect_on_failed_handshake {
-        return attempt(host, plan, TlsMode::Disabled).await.map_err(|error| failed(plan, error));
+        return attempt(host, plan, TlsMode::Disabled, identity).await.map_err(|error| failed(plan, error));
     }
     outcome.map_err(|error| failed(plan, error))
 }
@@ -45,14 +48,14 @@ fn failed(plan: &Plan<'_>, (stage, why): Failed) -> OpenError {
     OpenError { endpoint: plan.endpoint.clone(), stage, why }
 }
 
-async fn attempt(host: &Host, plan: &Plan<'_>, mode: TlsMode) -> Result<Session, Failed> {
+async fn attempt(host: &Host, plan: &Plan<'_>, mode: TlsMode, identity: Option<&Identity>) -> Result<Session, Failed> {
     let config = plan.config;
     let stream = connect(plan).await.map_err(|why| (Stage::Connect, why.into()))?;
     let local = stream.local_addr().map_err(|error| (Stage::Connect, Trouble::from(error).into()))?;
     let mut opening = Opening { host, plan, wire: Wire::plain(stream), offered: Capabilities::default(), tls: None };
     opening.expect(Stage::Banner, None, config.banner_timeout).await?;
     opening.hello().await?;
-    let mut opening = opening.secured(mode).await?;
+    let mut opening = opening.secured(mode, identity).await?;
     opening.authenticate(mode).await?;
     Ok(Session {
         wire: opening.wire,
@@ -131,7 +134,7 @@ impl Opening<'_> {
     }
 
     /// STARTTLS, as the mode has it; EHLO once more within it.
-    async fn secured(mut self, mode: TlsMode) -> Result<Self, Failed> {
+    async fn secured(mut self, mode: TlsMode, identity: Option<&Identity>) -> Result<Self, Failed> {
         let required = matches!(mode, TlsMode::Required | TlsMode::RequiredInsecure);
         if mode == TlsMode::Disabled || (!required && !self.offered.start_tls) {
             return Ok(self);
@@ -147,15 +150,15 @@ impl Opening<'_> {
             let goes_on = !required && reply.code != 421 && reply.code >= 400;
             return if goes_on { Ok(self) } else { Err((Stage::StartTls, refusal(reply))) };
         }
-        let mut secured = self.shake_hands(is_checked(mode), limit).await?;
+        let mut secured = self.shake_hands(Manner { checked: is_checked(mode), identity, limit }).await?;
         secured.hello().await?;
         Ok(secured)
     }
 
-    async fn shake_hands(self, checked: bool, limit: Duration) -> Result<Self, Failed> {
+    async fn shake_hands(self, manner: Manner<'_>) -> Result<Self, Failed> {
         let Self { host, plan, wire, .. } = self;
         let stream = wire.into_plain().map_err(|trouble| (Stage::StartTls, trouble.into()))?;
-        let stream = tls::connect(host, plan.endpoint, stream, checked, limit).await;
+        let stream = tls::connect(host, plan.endpoint, stream, manner).await;
         let stream = stream.map_err(|why| (Stage::Handshake, Why::Unable(why)))?;
         let tls = Some(tls::describe(&stream));
         Ok(Self { host, plan, wire: Wire::tls(stream), offered: Capabilities::default(), tls })

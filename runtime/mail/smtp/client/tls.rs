@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::crypto::ring;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, Error, ProtocolVersion, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -37,43 +38,79 @@ pub fn trust(host: &Host, anchor: CertificateDer<'static>) -> Result<(), Error> 
 }
 
 impl Clients {
-    fn config(&self, checked: bool) -> Result<Arc<ClientConfig>, Error> {
+    /// Made once, but for a path that shows a certificate of its own.
+    fn config(&self, checked: bool, identity: Option<&Identity>) -> Result<Arc<ClientConfig>, Error> {
+        if identity.is_some() {
+            return Ok(Arc::new(self.make(checked, identity)?));
+        }
         let place = if checked { &self.checking } else { &self.trusting };
         let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(made) = &*place {
             return Ok(made.clone());
         }
-        let made = Arc::new(if checked { self.checking()? } else { trusting()? });
+        let made = Arc::new(self.make(checked, None)?);
         *place = Some(made.clone());
         Ok(made)
     }
 
-    fn checking(&self) -> Result<ClientConfig, Error> {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        for anchor in &*self.anchors.lock().unwrap_or_else(PoisonError::into_inner) {
-            roots.add(anchor.clone())?;
+    fn make(&self, checked: bool, identity: Option<&Identity>) -> Result<ClientConfig, Error> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
+        let builder = if checked {
+            let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+            for anchor in &*self.anchors.lock().unwrap_or_else(PoisonError::into_inner) {
+                roots.add(anchor.clone())?;
+            }
+            builder.with_root_certificates(roots)
+        } else {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate::new(&provider)))
+        };
+        match identity {
+            None => Ok(builder.with_no_client_auth()),
+            Some(Identity { chain, key }) => builder.with_client_auth_cert(chain.clone(), key.clone_key()),
         }
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
     }
 }
 
-fn trusting() -> Result<ClientConfig, Error> {
-    let provider = Arc::new(ring::default_provider());
-    let any = Arc::new(AnyCertificate::new(&provider));
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(builder.dangerous().with_custom_certificate_verifier(any).with_no_client_auth())
+/// What this host shows to peers that ask who it is.
+#[derive(Debug)]
+pub(super) struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
 }
 
-/// Makes the handshake; with `checked`, the certificate has to be valid for the peer's name.
+impl Identity {
+    /// Reads a chain of certificates and the key of the first, both PEM.
+    pub(super) fn parse(certificate: &[u8], key: &[u8]) -> Result<Self, String> {
+        let chain = CertificateDer::pem_slice_iter(certificate)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| format!("`tls_certificate`: {error}"))?;
+        if chain.is_empty() {
+            return Err("`tls_certificate`: there is no certificate in it; expected PEM".to_owned());
+        }
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("`tls_private_key`: {error}"))?;
+        Ok(Self { chain, key })
+    }
+}
+
+/// How a handshake is to be made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner<'a> {
+    /// Whether the certificate has to be valid for the peer's name.
+    pub(super) checked: bool,
+    pub(super) identity: Option<&'a Identity>,
+    pub(super) limit: Duration,
+}
+
+/// Makes the handshake.
 pub(super) async fn connect(
     host: &Host,
     endpoint: &Endpoint,
     stream: TcpStream,
-    checked: bool,
-    limit: Duration,
+    manner: Manner<'_>,
 ) -> Result<TlsStream<TcpStream>, String> {
-    let config = host.slot(Clients::default).config(checked).map_err(|error| error.to_string())?;
+    let Manner { checked, identity, limit } = manner;
+    let config = host.slot(Clients::default).config(checked, identity).map_err(|error| error.to_string())?;
     let name = endpoint.name.trim_end_matches('.');
     let name = match ServerName::try_from(name) {
         Ok(name) => name.to_owned(),

@@ -146,7 +146,7 @@ impl Session {
         (self.peer, self.local) = (peer, local);
         self.greeted = None;
         if let Some(helo) = helo {
-            self.note_greeting(helo, true);
+            self.note_greeting(helo);
         }
         if let Some(login) = login {
             self.authenticated = true;

@@ -1,0 +1,160 @@
+//! A mail host from start to stop (interface F.1).
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::automation::Automation;
+use super::config;
+use super::event::{INIT, PRE_INIT, SHUTDOWN_LOGGING};
+use super::log::Logger;
+use super::message::Message;
+use super::queue::{Accept, Queues};
+use super::smtp::server::{Bound, How, Intake, Listeners, NotTaken, Server};
+use super::spool::{self, Spools};
+use crate::host::Host;
+use crate::modules;
+use crate::policy::{self, Policy};
+
+/// How long sessions may take to finish the message that they are at when the host stops.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// A mail host that could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The policy cannot be run.
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
+    /// A handler of `pre_init` or `init` failed.
+    #[error("problem initializing: {0}")]
+    Init(policy::Error),
+    /// The spool cannot be opened.
+    #[error(transparent)]
+    Spool(#[from] spool::Error),
+}
+
+/// A running mail host.
+#[derive(Debug)]
+pub struct MailHost {
+    host: Host,
+    policy: Policy,
+    queues: Arc<Queues>,
+    spools: Arc<Spools>,
+    addresses: Arc<Mutex<Vec<SocketAddr>>>,
+    /// What serves listeners; ends when the host shuts down.
+    listeners: JoinSet<()>,
+    /// What goes on beside it.
+    background: JoinSet<()>,
+}
+
+impl MailHost {
+    /// Runs the mail host of a policy file on `host`: the policy is evaluated, `pre_init` and `init` are called, what the
+    /// spool holds is queued, and then mail is taken in and delivered.
+    ///
+    /// # Errors
+    /// Names the policy's file and line, or the spool's folder that stood in the way.
+    pub async fn start(host: &Host, policy_file: &Path) -> Result<Self, Error> {
+        let policy = Policy::load(host, policy_file, &super::installs()).await?;
+        for event in [PRE_INIT, INIT] {
+            if let Err(cause) = policy.call(&event, ()).await {
+                let error = Error::Init(cause);
+                host.announce("initialization complete");
+                return Err(error);
+            }
+        }
+        config::say_unenforced();
+        let mut background = JoinSet::new();
+        background.spawn(modules::monitor::watch(host.clone()));
+        Automation::of(host).open(host).await;
+        let spools = Spools::open(host).await?;
+        let queues = Queues::of(host);
+        queues.start(policy.clone());
+        let found = queues.load(&spools).await;
+        if found > 0 {
+            tracing::info!("{found} messages were in the spool");
+        }
+        let mut listeners = JoinSet::new();
+        let addresses = Arc::new(Mutex::new(Vec::new()));
+        let server = Server::new(policy.clone(), Arc::new(Reception(queues.clone())));
+        if let Some(mut started) = Listeners::of(host).take() {
+            // Those of `init` are all there; a policy may start more later.
+            while let Ok(bound) = started.try_recv() {
+                note(&addresses, &bound);
+                listeners.spawn(server.clone().serve(bound));
+            }
+            listeners.spawn(serve_later(started, host.clone(), server, addresses.clone()));
+        }
+        host.announce("initialization complete");
+        Ok(Self { host: host.clone(), policy, queues, spools, addresses, listeners, background })
+    }
+
+    /// The addresses at which it takes SMTP, in the order in which the policy started them.
+    pub fn smtp_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The host that it runs on.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Stops: nothing more is taken in, sessions finish the message that they are at, logs are closed. What waits stays in
+    /// the spool.
+    ///
+    /// This shuts the host down. It takes well under 30 s.
+    pub async fn stop(mut self) {
+        self.host.shutdown().request();
+        while self.listeners.join_next().await.is_some() {}
+        if !self.queues.stop(DRAIN).await {
+            tracing::warn!("sessions were left in the middle of a message; it goes out again after the next start");
+        }
+        if let Err(error) = self.policy.call(&SHUTDOWN_LOGGING, ()).await {
+            tracing::error!("{}", policy::explain(&error));
+        }
+        Logger::of(&self.host).stop().await;
+        self.background.shutdown().await;
+        self.spools.close().await;
+    }
+}
+
+fn note(addresses: &Mutex<Vec<SocketAddr>>, bound: &Bound) {
+    addresses.lock().unwrap_or_else(PoisonError::into_inner).push(bound.address());
+}
+
+async fn serve_later(
+    mut started: mpsc::UnboundedReceiver<Bound>,
+    host: Host,
+    server: Arc<Server>,
+    addresses: Arc<Mutex<Vec<SocketAddr>>>,
+) {
+    let mut serving = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = host.shutdown().requested() => break,
+            Some(bound) = started.recv() => {
+                note(&addresses, &bound);
+                serving.spawn(server.clone().serve(bound));
+            }
+        }
+    }
+    while serving.join_next().await.is_some() {}
+}
+
+/// Gives what SMTP clients bring to the queues.
+struct Reception(Arc<Queues>);
+
+impl Intake for Reception {
+    fn accept(&self, messages: Vec<Message>, how: How) -> BoxFuture<'_, Result<(), NotTaken>> {
+        async move {
+            let how = Accept { deferred_spool: how.deferred_spool, log_reception: true };
+            self.0.accept(messages, how).await.map_err(|why| NotTaken(why.to_string()))
+        }
+        .boxed()
+    }
+}
