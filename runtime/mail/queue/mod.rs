@@ -17,6 +17,7 @@ mod home;
 mod lane;
 mod listing;
 mod look;
+mod maildir;
 mod ramp;
 mod ready;
 mod reason;
