@@ -118,7 +118,13 @@ impl Spools {
             return Err(Error::Failed { name: "meta".to_owned(), folder, why });
         }
         let (data, meta) = (Spool::open(host, data).await?, Spool::open(host, meta).await?);
-        let spools = Arc::new(Self { data, meta, opened: MessageId::new(), clock: host.clock().clone(), unremoved: Mutex::default() });
+        let spools = Arc::new(Self {
+            data,
+            meta,
+            opened: MessageId::new(),
+            clock: host.clock().clone(),
+            unremoved: Mutex::default(),
+        });
         host.slot(ArcSwapOption::<Self>::empty).store(Some(spools.clone()));
         Ok(spools)
     }
