@@ -107,13 +107,12 @@ pub(super) fn shown(records: &[Value]) -> Vec<String> {
 
 fn one(record: &Value) -> String {
     let response = &record["response"];
-    let mut text = format!("{} {}", record["type"].as_str().unwrap(), response["code"]);
-    if let Some(code) = response["enhanced_code"].as_object() {
-        text.push_str(&format!(" {}.{}.{}", code["class"], code["subject"], code["detail"]));
-    }
-    text.push(' ');
-    text.push_str(response["content"].as_str().unwrap());
-    text
+    let enhanced = match response["enhanced_code"].as_object() {
+        Some(code) => format!(" {}.{}.{}", code["class"], code["subject"], code["detail"]),
+        None => String::new(),
+    };
+    let (kind, content) = (record["type"].as_str().unwrap(), response["content"].as_str().unwrap());
+    format!("{kind} {}{enhanced} {content}", response["code"])
 }
 
 /// Waits, in tokio's time, until a condition holds.
