@@ -9,10 +9,10 @@ use kumo_tsa::mail::service::MailHost;
 use kumo_tsa::mail::start::{Arguments, Mode};
 
 fn main() -> ExitCode {
-    run::report(start(Arguments::parse()))
+    run::report(start(&Arguments::parse()))
 }
 
-fn start(arguments: Arguments) -> anyhow::Result<()> {
+fn start(arguments: &Arguments) -> anyhow::Result<()> {
     // First, while there is one thread, and before anything belongs to the wrong user.
     user::become_user(arguments.user.as_deref())?;
     user::raise_file_limit()?;

@@ -132,7 +132,8 @@ impl TimeDelta {
         Duration::from_micros(u64::try_from(self.0).unwrap_or(0))
     }
 
-    fn of(duration: Duration) -> Self {
+    /// A span.
+    pub fn of(duration: Duration) -> Self {
         Self(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
     }
 

@@ -6,11 +6,14 @@ use tokio::time::{Instant, timeout_at};
 use super::vm::{Failure, Vm};
 use super::{Error, Event, Policy, convert};
 
-/// A Lua context that one user holds. The limits of [`Options`](super::Options) hold for each call; a call that fails
-/// ends the context, so that nothing half done is seen later.
+/// A Lua context that one user holds. The limits of [`Options`](super::Options) hold for each call.
+///
+/// After a call that raised, the holder may go on with it, and nobody else will: it is not given back to the pool, so that
+/// nothing half done is seen later. A call that took too long or panicked ends it.
 pub struct Pinned {
     policy: Policy,
     vm: Option<Vm>,
+    raised: bool,
 }
 
 impl Policy {
@@ -24,7 +27,7 @@ impl Policy {
             Some(vm) => vm,
             None => Vm::load(&self.0).await?,
         };
-        Ok(Pinned { policy: self.clone(), vm: Some(vm) })
+        Ok(Pinned { policy: self.clone(), vm: Some(vm), raised: false })
     }
 }
 
@@ -32,7 +35,7 @@ impl Pinned {
     /// Asks the handlers of an event, as [`Policy::call`] does, in this context.
     ///
     /// # Errors
-    /// As for [`Policy::call`], and [`Error::Spent`] after a call that failed.
+    /// As for [`Policy::call`], and [`Error::Spent`] after the context has ended.
     pub async fn call<A: IntoLuaMulti, R: FromLuaMulti>(
         &mut self,
         event: &Event<A, R>,
@@ -79,19 +82,21 @@ impl Pinned {
         self.counted(event, work).await
     }
 
-    /// The context, to make arguments in; `None` after a call that failed.
+    /// The context, to make arguments in; `None` after it has ended.
     pub fn lua(&self) -> Option<&Lua> {
         self.vm.as_ref().map(|vm| &vm.lua)
     }
 
-    /// Whether a call failed, and with it the context.
+    /// Whether the context has ended.
     pub fn is_spent(&self) -> bool {
         self.vm.is_none()
     }
 
     /// Gives the context back to the pool. Dropping it instead ends the context.
     pub fn release(mut self) {
-        if let Some(vm) = self.vm.take() {
+        if let Some(vm) = self.vm.take()
+            && !self.raised
+        {
             self.policy.0.pool.put(vm, self.policy.0.host.epoch().current());
         }
     }
@@ -104,12 +109,14 @@ impl Pinned {
             let _permit = self.policy.permit(event).await?;
             let vm = self.vm.take().ok_or_else(|| Error::Spent { event: event.to_owned() })?;
             let overall = inner.options.overall;
-            let answer = match timeout_at(started + overall, work(&vm)).await {
-                Ok(answer) => answer?,
-                Err(_) => return Err(Error::Late { event: event.to_owned(), after: overall }),
+            let Ok(answer) = timeout_at(started + overall, work(&vm)).await else {
+                return Err(Error::Late { event: event.to_owned(), after: overall });
             };
-            self.vm = Some(vm);
-            Ok(answer)
+            self.raised |= answer.is_err();
+            if vm.budget.overran().is_none() && !matches!(answer, Err(Error::Panicked { .. })) {
+                self.vm = Some(vm);
+            }
+            answer
         }
         .await;
         inner.pool.finished(event, started.elapsed(), outcome.is_ok());

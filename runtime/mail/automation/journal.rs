@@ -93,11 +93,11 @@ impl Journal {
         self.behind.load(Ordering::Relaxed)
     }
 
-    /// Writes rows; with `everything` those of all entries too, as after a failure.
-    pub(super) fn append(&self, write: Write, everything: Option<Vec<(Key, Arc<View>)>>) {
+    /// Writes rows; those of all entries too, where they are given, as after a failure.
+    pub(super) fn append(&self, write: Write, everything: &[(Key, Arc<View>)]) {
         let Some(store) = self.store.borrow().clone() else { return };
         let mut write = write;
-        for (key, view) in everything.iter().flatten() {
+        for (key, view) in everything {
             write.put(key, view);
         }
         let failed = store.append(write.batch);
@@ -138,12 +138,11 @@ fn load(store: &Store) -> Result<Vec<(Arc<str>, View)>, crate::host::store::Erro
     let mut bad = Batch::default();
     for found in store.rows()? {
         let (key, value) = found?;
-        match parse(&key, &value) {
-            Some(view) => views.push(view),
-            None => {
-                tracing::warn!("automation: the row `{}` on disk cannot be read, and is dropped", key.escape_ascii());
-                bad.delete(&key);
-            }
+        if let Some(view) = parse(&key, &value) {
+            views.push(view);
+        } else {
+            tracing::warn!("automation: the row `{}` on disk cannot be read, and is dropped", key.escape_ascii());
+            bad.delete(&key);
         }
     }
     if !bad.is_empty() {

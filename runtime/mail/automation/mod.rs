@@ -91,9 +91,9 @@ impl Automation {
             self.take(&mut known, &owner, change, now, &mut write);
         }
         let made = write.len() - before;
-        let everything = self.journal.is_behind().then(|| known.rows());
+        let everything = if self.journal.is_behind() { known.rows() } else { Vec::new() };
         // Under the lock, so that the journal has changes in the order in which they were made.
-        self.journal.append(write, everything);
+        self.journal.append(write, &everything);
         drop(known);
         self.notices.stir();
         made
@@ -142,11 +142,11 @@ impl Automation {
         let old = known.entries.remove(&key);
         if let Some(old) = &old {
             known.by_end.remove(&(old.ends, key.clone()));
+            if old.place != entry.place {
+                self.withdraw(known, &key, old);
+            }
         }
-        let moved = old.as_ref().filter(|old| old.place != entry.place);
-        if let Some(old) = moved {
-            self.withdraw(known, &key, old);
-        }
+        let same = old.filter(|old| old.place == entry.place);
         let value = &entry.view.value;
         match &entry.place {
             Place::Path(name) => {
@@ -159,10 +159,11 @@ impl Automation {
                 self.holds.bounce(selector.clone(), &value.reason, value.until, false, entry::owner(&key));
             }
             Place::Override(spot) => {
-                let touched = known.overrides.change(spot, |held| {
-                    held.retain(|other| other.owner != key.0 || other.key != key.1);
-                    held.push(overrides::Held::of(&key, &entry));
-                });
+                let touched = known.overrides.change(
+                    spot,
+                    same.map(|old| overrides::rank(&key, &old)),
+                    Some(overrides::held(&key, &entry)),
+                );
                 self.notices.add(touched, spot, &entry.view);
             }
         }
@@ -190,8 +191,7 @@ impl Automation {
                 self.holds.end_bounce(selector, &entry::owner(key));
             }
             Place::Override(spot) => {
-                let mine = |held: &overrides::Held| held.owner == key.0 && held.key == key.1;
-                let touched = known.overrides.change(spot, |held| held.retain(|other| !mine(other)));
+                let touched = known.overrides.change(spot, Some(overrides::rank(key, entry)), None);
                 self.notices.add(touched, spot, &entry.view);
             }
         }
@@ -281,8 +281,8 @@ impl Automation {
             write.delete(&key);
         }
         if write.len() > 0 {
-            let everything = self.journal.is_behind().then(|| known.rows());
-            self.journal.append(write, everything);
+            let everything = if self.journal.is_behind() { known.rows() } else { Vec::new() };
+            self.journal.append(write, &everything);
         }
     }
 

@@ -18,44 +18,49 @@ pub(super) struct Overrides {
 }
 
 type Scope = HashMap<Arc<str>, HashMap<Arc<str>, Options>>;
-type Options = BTreeMap<Arc<str>, Vec<Held>>;
+type Options = BTreeMap<Arc<str>, BTreeMap<Rank, Held>>;
 
-/// An override that is in force.
-#[derive(Clone)]
+/// An override's place among those of its option at its spot, the strongest first; of two daemons that tell the same,
+/// either.
+type Rank = (Place, Arc<str>);
+
+/// What an override says.
 pub(super) struct Held {
-    pub(super) owner: Arc<str>,
-    pub(super) key: Arc<str>,
     value: Value,
-    place: Place,
     ends: Instant,
 }
 
-impl Held {
-    pub(super) fn of(key: &Key, entry: &Entry) -> Self {
-        let facts = &entry.view.value;
-        let value = facts.value.clone().unwrap_or_default();
-        let place =
-            Place::weigh(entry.id, facts.option.as_deref().unwrap_or_default(), &value, facts.latest, facts.until);
-        Self { owner: key.0.clone(), key: key.1.clone(), value, place, ends: entry.ends }
-    }
+/// The place of an entry that is an override.
+pub(super) fn rank(key: &Key, entry: &Entry) -> Rank {
+    let facts = &entry.view.value;
+    let value = facts.value.as_ref().unwrap_or(&Value::Null);
+    let option = facts.option.as_deref().unwrap_or_default();
+    (Place::weigh(entry.id, option, value, facts.latest, facts.until), key.0.clone())
 }
 
-/// Of several the winner: the strictest or latest; of two daemons that tell the same, either.
-fn winner(held: &[Held]) -> Option<&Held> {
+/// An entry that is an override, with its place.
+pub(super) fn held(key: &Key, entry: &Entry) -> (Rank, Held) {
+    let value = entry.view.value.value.clone().unwrap_or_default();
+    (rank(key, entry), Held { value, ends: entry.ends })
+}
+
+/// The strongest that is in force.
+fn winner(held: &BTreeMap<Rank, Held>) -> Option<(&Place, &Value)> {
     let now = Instant::now();
-    held.iter().filter(|one| one.ends > now).min_by(|a, b| a.place.cmp(&b.place).then_with(|| a.owner.cmp(&b.owner)))
+    held.iter().find(|(_, one)| one.ends > now).map(|((place, _), one)| (place, &one.value))
 }
 
 impl Overrides {
-    /// Changes what is held at a spot; tells whether another value holds there now.
-    pub(super) fn change(&mut self, spot: &Spot, act: impl FnOnce(&mut Vec<Held>)) -> bool {
+    /// Takes one out and puts one in at a spot; tells whether another value holds there now.
+    pub(super) fn change(&mut self, spot: &Spot, out: Option<Rank>, new: Option<(Rank, Held)>) -> bool {
         let scope = if spot.rolled { &mut self.sites } else { &mut self.domains };
         let options = scope.entry(spot.source.clone()).or_default().entry(spot.place.clone()).or_default();
         let held = options.entry(spot.option.clone()).or_default();
         // Who held is still among them, even if over: the end is noticed by its removal.
-        let strongest = |held: &[Held]| held.iter().min_by_key(|one| one.place).map(|one| one.value.clone());
+        let strongest = |held: &BTreeMap<Rank, Held>| held.first_key_value().map(|(_, one)| one.value.clone());
         let before = strongest(held);
-        act(held);
+        out.and_then(|rank| held.remove(&rank));
+        held.extend(new);
         let changed = strongest(held) != before;
         if held.is_empty() {
             options.remove(&spot.option);
@@ -84,18 +89,18 @@ impl Overrides {
 
     pub(super) fn site_wide(&self, source: &str, site: &str) -> Map<String, Value> {
         let options = at(&self.sites, source, site).into_iter().flatten();
-        options.filter_map(|(name, held)| Some((name.to_string(), winner(held)?.value.clone()))).collect()
+        options.filter_map(|(name, held)| Some((name.to_string(), winner(held)?.1.clone()))).collect()
     }
 
     pub(super) fn domain_only(&self, domain: &str, source: &str, site: &str) -> Map<String, Value> {
         let Some(places) = self.domains.get(source) else { return Map::new() };
         let own = places.get(domain).or_else(|| places.get(domain.to_lowercase().as_str()));
         let sites = at(&self.sites, source, site);
-        let prevails = |(name, held): (&Arc<str>, &Vec<Held>)| {
-            let mine = winner(held)?;
+        let prevails = |(name, held): (&Arc<str>, &BTreeMap<Rank, Held>)| {
+            let (mine, value) = winner(held)?;
             let of_site = sites.and_then(|options| winner(options.get(name)?));
-            let first = of_site.is_none_or(|other| mine.place < other.place);
-            first.then(|| (name.to_string(), mine.value.clone()))
+            let first = of_site.is_none_or(|(other, _)| mine < other);
+            first.then(|| (name.to_string(), value.clone()))
         };
         own.into_iter().flatten().filter_map(prevails).collect()
     }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::value::OptionValue;
@@ -59,8 +61,7 @@ impl KeySource {
 
 async fn load_file(policy: &Policy, path: &Path) -> Result<Vec<u8>, KeyError> {
     let real = policy.host().paths().resolve(path).into_owned();
-    let read = tokio::fs::read(real).await;
-    read.map_err(|source| KeyError::Read { path: path.display().to_string(), source })
+    tokio::fs::read(real).await.map_err(|source| KeyError::Read { path: path.display().to_string(), source })
 }
 
 impl OptionValue for KeySource {
@@ -97,5 +98,15 @@ fn arguments(given: Option<&Value>) -> Vec<Value> {
         Some(Value::Array(list)) => list.clone(),
         Some(Value::Object(map)) if map.is_empty() => Vec::new(),
         Some(other) => vec![other.clone()],
+    }
+}
+
+impl<'de> Deserialize<'de> for KeySource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Self::read(&value).ok_or_else(|| {
+            let expected = "a path, or a table with `key_data` or `event_name`";
+            D::Error::custom(format!("invalid type: {value}, expected {expected}"))
+        })
     }
 }

@@ -67,7 +67,7 @@ pub struct QueueConfig {
     #[serde(deserialize_with = "list")]
     pub shrink_policy: Vec<Shrinking>,
     #[serde(skip)]
-    given: BTreeSet<String>,
+    pub(in crate::mail) given: BTreeSet<String>,
 }
 
 /// What a message that waits for longer than `interval` drops from memory.
@@ -233,7 +233,8 @@ struct Smtp {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Maildir {
-    maildir_path: PathBuf,
+    #[serde(rename = "maildir_path")]
+    path: PathBuf,
     #[serde(default)]
     dir_mode: Option<u32>,
     #[serde(default)]
@@ -297,8 +298,8 @@ fn parse_protocol(table: &Map<String, Value>) -> Result<Protocol, String> {
         let Xfer { target } = part(inner)?;
         Ok(Protocol::Xfer { target })
     } else if table.contains_key("maildir_path") {
-        let Maildir { maildir_path, dir_mode, file_mode } = part(table)?;
-        Ok(Protocol::Maildir { maildir_path, dir_mode, file_mode })
+        let Maildir { path, dir_mode, file_mode } = part(table)?;
+        Ok(Protocol::Maildir { maildir_path: path, dir_mode, file_mode })
     } else {
         let found = Value::Object(table.clone());
         Err(format!(

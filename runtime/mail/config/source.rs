@@ -62,7 +62,7 @@ pub struct Health {
 }
 
 const fn ttl() -> Duration {
-    Duration::from_secs(60)
+    Duration::from_mins(1)
 }
 
 impl Config for Source {

@@ -205,3 +205,11 @@ fn what_has_no_effect_yet_are_options_that_exist() {
         assert!(options().iter().any(|spec| spec.name == one.option), "{}", one.option);
     }
 }
+
+#[test]
+fn what_has_no_effect_yet_stands_in_the_architecture() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/ARCHITECTURE.md")).unwrap();
+    for one in unenforced() {
+        assert!(text.contains(&format!("`{}`", one.option)), "{}", one.option);
+    }
+}

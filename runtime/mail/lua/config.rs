@@ -114,14 +114,14 @@ pub(crate) fn install(lua: &Lua, _host: &Host) -> Result<()> {
 fn invocations(lua: &Lua, kumo: &mlua::Table) -> Result<()> {
     let path = lua.create_async_function(async |lua: Lua, args: (String, String, String)| {
         let made = ask::<PathConfig>(&lua, "get_egress_path_config", args).await?;
-        shown(&lua, made.unwrap_or_else(|| Made(Arc::default())))
+        made.unwrap_or_else(|| Made(Arc::default())).table(&lua)
     })?;
     kumo.set("invoke_get_egress_path_config", path)?;
     let queue = lua.create_async_function(async |lua: Lua, name: String| {
         let parts = kumo_tsa_core::wire::QueueName::parse(&name);
         let args = (parts.domain, parts.tenant, parts.campaign, parts.routing_domain);
         let made = ask::<QueueConfig>(&lua, "get_queue_config", args).await?;
-        shown(&lua, made.unwrap_or_else(|| Made(Arc::default())))
+        made.unwrap_or_else(|| Made(Arc::default())).table(&lua)
     })?;
     kumo.set("invoke_get_queue_config", queue)?;
     let source = lua.create_async_function(async |lua: Lua, name: String| {
@@ -136,19 +136,15 @@ fn invocations(lua: &Lua, kumo: &mlua::Table) -> Result<()> {
 
 async fn named<T: Config>(lua: &Lua, event: &str, name: String, built_in: fn() -> T) -> Result<Value> {
     if name == crate::mail::config::UNSPECIFIED {
-        return shown(lua, Made(Arc::new(built_in())));
+        return Made(Arc::new(built_in())).table(lua);
     }
     let made = ask::<T>(lua, event, name).await?;
     let made = made.ok_or_else(|| Error::runtime(format!("event `{event}` has not been registered")))?;
-    shown(lua, made)
+    made.table(lua)
 }
 
 async fn ask<T: Config>(lua: &Lua, event: &str, args: impl IntoLuaMulti) -> Result<Option<Made<T>>> {
     let args: MultiValue = args.into_lua_multi(lua)?;
     let answer = policy::ask_here(lua, event, args).await?;
     answer.map(|mut values| Made::from_lua(values.pop_front().unwrap_or(Value::Nil), lua)).transpose()
-}
-
-fn shown<T: Config>(lua: &Lua, made: Made<T>) -> Result<Value> {
-    made.table(lua)
 }

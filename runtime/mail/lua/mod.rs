@@ -6,11 +6,13 @@ mod automation;
 pub(super) mod config;
 pub mod connection;
 mod hold;
+pub(super) mod http;
 pub(super) mod inject;
 pub(super) mod key;
 pub mod listener;
 pub mod log;
 mod message;
+pub(super) mod queue;
 pub mod reception;
 pub mod reject;
 mod spool;
@@ -25,10 +27,12 @@ pub const fn installs() -> &'static [Install] {
         automation::install,
         config::install,
         hold::install,
+        http::install,
         inject::install,
         listener::install,
         log::install,
         message::install,
+        queue::install,
         reject::install,
         spool::install,
         throttle::install,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use mlua::serde::SerializeOptions;
-use mlua::{Error, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Lua, LuaSerdeExt, Result, Table as LuaTable, Value};
+use mlua::{Error, FromLua, FromLuaMulti, IntoLuaMulti, Lua, Result, Table as LuaTable, Value};
 use serde_json::Value as Json;
 
 use crate::mail::rejection::Closing;
@@ -11,19 +11,19 @@ use crate::mail::smtp::server::{Connection, ListenerDomain, Table};
 use crate::mail::{Address, Message, Rejection};
 use crate::policy::{self, Event, Policy};
 
+/// What an event says.
 type Asked<T> = std::result::Result<T, policy::Error>;
 
 const DYNAMIC: Event<(String, Connection), Option<Dynamic>> = Event::single("smtp_server_get_dynamic_parameters");
 const ACCEPTED: Event<Connection, ()> = Event::single("smtp_server_connection_accepted");
 const EHLO: Event<(String, Connection, Vec<String>), Option<Vec<String>>> = Event::single("smtp_server_ehlo");
 const HELO: Event<(String, Connection), ()> = Event::single("smtp_server_ehlo");
-const MAIL_FROM: Event<(Given<Address>, Connection), ()> = Event::single("smtp_server_mail_from");
-const RCPT_TO: Event<(Given<Address>, Connection), ()> = Event::single("smtp_server_rcpt_to");
-const DATA: Event<(Given<Message>, Connection), ()> = Event::single("smtp_server_data");
-const SPLIT: Event<(Given<Message>, Connection), Option<Vec<Vec<Taken>>>> =
-    Event::single("smtp_server_split_transaction");
-const RECEIVED: Event<(Given<Message>, Connection), ()> = Event::single("smtp_server_message_received");
-const DEFERRED_INJECT: Event<(Given<Message>, Connection), ()> = Event::single("smtp_server_message_deferred_inject");
+const MAIL_FROM: Event<(Address, Connection), ()> = Event::single("smtp_server_mail_from");
+const RCPT_TO: Event<(Address, Connection), ()> = Event::single("smtp_server_rcpt_to");
+const DATA: Event<(Message, Connection), ()> = Event::single("smtp_server_data");
+const SPLIT: Event<(Message, Connection), Option<Vec<Vec<Address>>>> = Event::single("smtp_server_split_transaction");
+const RECEIVED: Event<(Message, Connection), ()> = Event::single("smtp_server_message_received");
+const DEFERRED_INJECT: Event<(Message, Connection), ()> = Event::single("smtp_server_message_deferred_inject");
 const REWRITE: Event<Said, (Option<u16>, Option<String>)> = Event::single("smtp_server_rewrite_response");
 const AUTH_PLAIN: Event<(String, String, String, Connection), Verdict> = Event::single("smtp_server_auth_plain");
 const LISTENER_DOMAIN: Event<(String, String, Connection), Option<ListenerDomain>> =
@@ -51,13 +51,11 @@ async fn ask<A: IntoLuaMulti, R: FromLuaMulti>(
 /// What a client is told when a handler failed: what was raised with `kumo.reject` or `kumo.disconnect`; else that there
 /// are difficulties, and the log says which.
 pub fn rejection(error: &policy::Error, hostname: &str) -> Rejection {
-    match error.downcast_ref::<Rejection>() {
-        Some(rejection) => rejection.clone(),
-        None => {
-            tracing::error!("{}", policy::explain(error));
-            difficulties(hostname)
-        }
+    if let Some(rejection) = error.downcast_ref::<Rejection>() {
+        return rejection.clone();
     }
+    tracing::error!("{}", policy::explain(error));
+    difficulties(hostname)
 }
 
 /// What a client is told when this host is at fault.
@@ -94,33 +92,32 @@ pub async fn helo(policy: &Policy, domain: &str, connection: &Connection) -> Ask
 
 /// `smtp_server_mail_from`
 pub async fn mail_from(policy: &Policy, sender: &Address, connection: &Connection) -> Asked<()> {
-    ask(policy, &MAIL_FROM, || (Given(sender.clone()), connection.clone())).await.map(|_| ())
+    ask(policy, &MAIL_FROM, || (sender.clone(), connection.clone())).await.map(|_| ())
 }
 
 /// `smtp_server_rcpt_to`
 pub async fn rcpt_to(policy: &Policy, recipient: &Address, connection: &Connection) -> Asked<()> {
-    ask(policy, &RCPT_TO, || (Given(recipient.clone()), connection.clone())).await.map(|_| ())
+    ask(policy, &RCPT_TO, || (recipient.clone(), connection.clone())).await.map(|_| ())
 }
 
 /// `smtp_server_data`
 pub async fn data(policy: &Policy, message: &Message, connection: &Connection) -> Asked<()> {
-    ask(policy, &DATA, || (Given(message.clone()), connection.clone())).await.map(|_| ())
+    ask(policy, &DATA, || (message.clone(), connection.clone())).await.map(|_| ())
 }
 
 /// `smtp_server_split_transaction`: the recipients of each message to make, when the policy says so.
 pub async fn split(policy: &Policy, message: &Message, connection: &Connection) -> Asked<Option<Vec<Vec<Address>>>> {
-    let asked = ask(policy, &SPLIT, || (Given(message.clone()), connection.clone())).await?.flatten();
-    Ok(asked.map(|lists| lists.into_iter().map(|list| list.into_iter().map(|one| one.0).collect()).collect()))
+    ask(policy, &SPLIT, || (message.clone(), connection.clone())).await.map(Option::flatten)
 }
 
 /// `smtp_server_message_received`
 pub async fn received(policy: &Policy, message: &Message, connection: &Connection) -> Asked<()> {
-    ask(policy, &RECEIVED, || (Given(message.clone()), connection.clone())).await.map(|_| ())
+    ask(policy, &RECEIVED, || (message.clone(), connection.clone())).await.map(|_| ())
 }
 
 /// `smtp_server_message_deferred_inject`
 pub async fn deferred_inject(policy: &Policy, message: &Message, connection: &Connection) -> Asked<()> {
-    ask(policy, &DEFERRED_INJECT, || (Given(message.clone()), connection.clone())).await.map(|_| ())
+    ask(policy, &DEFERRED_INJECT, || (message.clone(), connection.clone())).await.map(|_| ())
 }
 
 /// `smtp_server_rewrite_response`: code and text to say instead, each when it is to be another.
@@ -134,6 +131,7 @@ pub async fn rewrite(
 }
 
 /// `smtp_server_auth_plain`; without a handler no credentials are good.
+#[allow(clippy::similar_names, reason = "they are called so (RFC 4616)")]
 pub async fn auth_plain(
     policy: &Policy,
     (authz, authc, password): (&str, &str, &str),
@@ -152,13 +150,6 @@ pub async fn listener_domain(
 ) -> Asked<Option<ListenerDomain>> {
     let args = || (domain.to_owned(), listener.to_string(), connection.clone());
     ask(policy, &LISTENER_DOMAIN, args).await.map(Option::flatten)
-}
-
-/// What the handler of a key source (interface A.20) returns.
-pub async fn key(policy: &Policy, event: &str, args: Vec<Json>) -> std::result::Result<Vec<u8>, String> {
-    let event: Event<Spread, Bytes> = Event::named(event);
-    let asked = policy.ask(&event, Spread(args)).await;
-    asked.map(|bytes| bytes.0).map_err(|error| policy::explain(&error))
 }
 
 /// What a handler says of credentials. Whatever is neither a boolean nor an identity is an error: a text such as `"no"`
@@ -199,53 +190,11 @@ fn unexpected(value: &Value, to: &str, message: &str) -> Error {
     Error::FromLuaConversionError { from: value.type_name(), to: to.to_owned(), message: Some(message.to_owned()) }
 }
 
-/// What a handler is given.
-struct Given<T>(T);
-
-impl<T: Send + Sync + 'static> IntoLua for Given<T> {
-    fn into_lua(self, lua: &Lua) -> Result<Value> {
-        lua.create_any_userdata(self.0).map(Value::UserData)
-    }
-}
-
-/// An address as a handler returns it.
-struct Taken(Address);
-
-impl FromLua for Taken {
-    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
-        match &value {
-            Value::UserData(userdata) => Ok(Self(userdata.borrow::<Address>()?.clone())),
-            Value::String(text) => Address::parse(&text.to_string_lossy()).map(Self).map_err(Error::external),
-            other => Err(unexpected(other, "address", "expected an envelope address")),
-        }
-    }
-}
-
 /// Parameters as a handler returns them.
 struct Dynamic(Table);
 
 impl FromLua for Dynamic {
     fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
         policy::options(lua, value, DYNAMIC.name()).map(Self)
-    }
-}
-
-/// Each as one argument.
-struct Spread(Vec<Json>);
-
-impl IntoLuaMulti for Spread {
-    fn into_lua_multi(self, lua: &Lua) -> Result<mlua::MultiValue> {
-        self.0.iter().map(|value| lua.to_value_with(value, options())).collect()
-    }
-}
-
-struct Bytes(Vec<u8>);
-
-impl FromLua for Bytes {
-    fn from_lua(value: Value, _: &Lua) -> Result<Self> {
-        match &value {
-            Value::String(text) => Ok(Self(text.as_bytes().to_vec())),
-            other => Err(unexpected(other, "key", "expected a string")),
-        }
     }
 }

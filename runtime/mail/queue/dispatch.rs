@@ -288,7 +288,7 @@ impl Dispatcher {
     /// Delivers what is in hand, and settles it; tells whether anything was tried.
     async fn deliver(&mut self, session: &mut dyn Session, config: &PathConfig) -> (After, bool) {
         self.phase(Phase::DeliveringMessage);
-        if self.hand.len() > 1 {
+        if self.hand.len() > 1 || self.ready.route().lua().is_some() {
             return (self.deliver_batch(session).await, true);
         }
         let Some(item) = self.hand.first().cloned() else { return (After::Keep, false) };

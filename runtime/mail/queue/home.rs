@@ -8,15 +8,17 @@ use kumo_tsa_core::wire::{Limit, QueueName, Throttle, Time};
 use tokio::sync::watch;
 
 use super::route::{Means, Route};
+use super::maildir::Maildir;
 use super::smtp;
 use super::world::{Answer, Bounced, Exhausted, Failure, Held, Lane, Lease, Opening, Requeued, Session, World};
 use crate::dns::{Mx, Resolver};
 use crate::host::Host;
 use crate::mail::address::Address;
 use crate::mail::automation::{Automation, Changed, Changes};
-use crate::mail::config::{self, PathConfig, Pool, QueueConfig, Source};
+use crate::mail::config::{self, PathConfig, Pool, Protocol, QueueConfig, Source};
 use crate::mail::hold::Holds;
-use crate::mail::log::{Entry, Logger};
+use crate::mail::log::{Attempt, Entry, Logger};
+use crate::mail::lua::queue as lua;
 use crate::mail::message::Message;
 use crate::mail::reply::Reply;
 use crate::mail::smtp::client::{Endpoint, list_hosts, plan_hosts};
@@ -141,13 +143,13 @@ impl World for Home {
 
     fn open<'a>(&'a self, opening: &'a Opening) -> Answer<'a, Box<dyn Session>, Box<Failure>> {
         async move {
-            match &opening.to {
-                Some(endpoint) => smtp::open(&self.policy, opening, endpoint).await,
-                None => Err(Box::new(Failure {
-                    reply: Reply::new(400, "no Lua yet"),
-                    said: false,
-                    attempt: crate::mail::log::Attempt::default(),
-                })),
+            match (&opening.to, opening.route.lua()) {
+                (_, Some(path)) => lua::open(&self.policy, path).await,
+                (Some(endpoint), None) => smtp::open(&self.policy, opening, endpoint).await,
+                (None, None) => {
+                    let reply = Reply::new(451, "4.4.1 KumoMTA internal: the site has no hosts");
+                    Err(Box::new(Failure { reply, said: false, attempt: Attempt::default() }))
+                }
             }
         }
         .boxed()
@@ -155,11 +157,18 @@ impl World for Home {
 
     fn write_maildir<'a>(
         &'a self,
-        _config: &'a QueueConfig,
-        _message: &'a Message,
-        _to: &'a Address,
+        config: &'a QueueConfig,
+        message: &'a Message,
+        to: &'a Address,
     ) -> BoxFuture<'a, Reply> {
-        async move { Reply::new(400, "no maildir yet") }.boxed()
+        async move {
+            let Protocol::Maildir { maildir_path, dir_mode, file_mode } = &config.protocol else {
+                return Reply::new(400, "KumoMTA internal: the queue has no maildir any more");
+            };
+            let maildir = Maildir { path: maildir_path, dir_mode: *dir_mode, file_mode: *file_mode };
+            maildir.write(&self.host, message, to).await
+        }
+        .boxed()
     }
 
     fn save<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error> {
@@ -231,16 +240,16 @@ impl World for Home {
         self.throttles.released(key).boxed()
     }
 
-    fn throttle_insert<'a>(&'a self, _message: &'a Message) -> Answer<'a, ()> {
-        async move { Ok(()) }.boxed()
+    fn throttle_insert<'a>(&'a self, message: &'a Message) -> Answer<'a, ()> {
+        async move { told(lua::throttle_insert(&self.policy, message).await) }.boxed()
     }
 
-    fn requeued<'a>(&'a self, _what: Requeued<'a>) -> Answer<'a, ()> {
-        async move { Ok(()) }.boxed()
+    fn requeued<'a>(&'a self, what: Requeued<'a>) -> Answer<'a, ()> {
+        async move { told(lua::requeued(&self.policy, what).await) }.boxed()
     }
 
-    fn rewrite_status<'a>(&'a self, _response: &'a str, _name: &'a QueueName<'a>) -> Answer<'a, Option<u16>> {
-        async move { Ok(None) }.boxed()
+    fn rewrite_status<'a>(&'a self, response: &'a str, name: &'a QueueName<'a>) -> Answer<'a, Option<u16>> {
+        async move { told(lua::rewrite_status(&self.policy, response, name).await) }.boxed()
     }
 
     fn epoch(&self) -> watch::Receiver<u64> {

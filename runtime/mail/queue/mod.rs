@@ -17,6 +17,7 @@ mod home;
 mod lane;
 mod listing;
 mod look;
+mod maildir;
 mod ramp;
 mod ready;
 mod reason;
@@ -177,7 +178,10 @@ impl Queues {
                 engine.log(Kind::Reception, &message, &name, reply, attempt).await;
             }
             if name != NULL {
-                engine.enter(&name, message, &[Reason::Received]).await;
+                let later = message.due_from(engine.clock.now()) > engine.clock.now();
+                let reasons: &[Reason] =
+                    if later { &[Reason::Received, Reason::ScheduledForLater] } else { &[Reason::Received] };
+                engine.enter(&name, message, reasons).await;
             }
         }
         Ok(())

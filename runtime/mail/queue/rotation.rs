@@ -97,8 +97,7 @@ mod tests {
 
     #[test]
     fn those_that_cannot_be_used_are_skipped_without_saving_turns_up() {
-        let pool = pool(&[("a", 1), ("b", 1), ("c", 2)]);
-        let mut rotation = Rotation::new(&pool, 0);
+        let mut rotation = Rotation::new(&pool(&[("a", 1), ("b", 1), ("c", 2)]), 0);
         assert_eq!(counts(&mut rotation, 300, "c").len(), 2);
         let after = counts(&mut rotation, 40, "");
         assert!((19..=21).contains(&after["c"]), "{after:?}");

@@ -89,7 +89,7 @@ mod tests {
         let timer: Arc<Timer<u32>> = Arc::default();
         let (late, early, never) = (Arc::new(1), Arc::new(2), Arc::new(3));
         let start = Instant::now();
-        let at = |secs| start + Duration::from_secs(secs);
+        let at = move |secs| start + Duration::from_secs(secs);
         timer.arm(at(10), Arc::downgrade(&late));
         let key = timer.arm(at(7), Arc::downgrade(&never));
         let other = timer.clone();

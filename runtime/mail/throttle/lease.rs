@@ -81,6 +81,11 @@ impl Throttles {
 }
 
 impl Leases {
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

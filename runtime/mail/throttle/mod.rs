@@ -3,6 +3,7 @@
 //! A rate says how often something may happen; a lease, how many of something there may be at once. What shares a key
 //! shares both.
 
+mod arrival;
 mod lease;
 
 use std::collections::HashMap;
@@ -10,9 +11,9 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::clock::{Clock as GovernorClock, Reference};
+use governor::clock::Clock as GovernorClock;
 use governor::middleware::StateInformationMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
+use governor::state::NotKeyed;
 use governor::{Quota, RateLimiter};
 use kumo_tsa_core::wire::Throttle;
 use tokio::time::Instant;
@@ -27,7 +28,7 @@ const SWEEP: Duration = Duration::from_mins(1);
 /// Periods longer than this are taken as this long: a limiter counts nanoseconds in 64 bits.
 const LONGEST: Duration = Duration::from_hours(24 * 3650);
 
-type Limiter = RateLimiter<NotKeyed, InMemoryState, Ticks, StateInformationMiddleware>;
+type Limiter = RateLimiter<NotKeyed, arrival::Shared, Ticks, StateInformationMiddleware>;
 
 /// The rates and leases of a host.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ struct Rate {
     burst: u64,
     period: Duration,
     limiter: Limiter,
+    arrival: arrival::Shared,
     /// When it was asked last, since the host's beginning.
     used: Duration,
 }
@@ -67,6 +69,15 @@ pub struct Outcome {
     pub reset_after: Duration,
 }
 
+/// A rate, of several, that does not allow one now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Short {
+    /// Its place in the list.
+    pub which: usize,
+    /// How long to wait for it.
+    pub wait: Duration,
+}
+
 impl Throttles {
     /// The host's.
     pub fn of(host: &Host) -> Arc<Self> {
@@ -81,12 +92,39 @@ impl Throttles {
         self.attempt(key, throttle).wait.map_or(Ok(()), Err)
     }
 
+    /// Counts one under each of these keys, if all of the rates allow it now; else none is counted anywhere.
+    ///
+    /// # Errors
+    /// The rate that has to be waited for longest.
+    pub fn check_all(&self, rates: &[(String, Throttle)]) -> Result<(), Short> {
+        let now = self.ticks.now();
+        let mut all = self.lock();
+        all.sweep(now);
+        let looked = rates.iter().enumerate().filter_map(|(which, (key, throttle))| {
+            let rate = all.rate(key, throttle, self.ticks)?;
+            rate.used = now;
+            rate.look(now).map(|wait| Short { which, wait })
+        });
+        if let Some(short) = looked.max_by_key(|short| short.wait) {
+            return Err(short);
+        }
+        for (key, throttle) in rates {
+            if let Some(rate) = all.rate(key, throttle, self.ticks) {
+                // It was looked at under the same lock. Where a rate is given twice, once is what could be promised.
+                let _ = rate.limiter.check();
+            }
+        }
+        Ok(())
+    }
+
     /// As [`check`](Self::check), and tells how things stand.
     pub fn attempt(&self, key: &str, throttle: &Throttle) -> Outcome {
         let now = self.ticks.now();
         let mut rates = self.lock();
         rates.sweep(now);
-        let rate = rates.rate(key, throttle, self.ticks);
+        let Some(rate) = rates.rate(key, throttle, self.ticks) else {
+            return Outcome { wait: None, burst: 0, remaining: 0, reset_after: Duration::ZERO };
+        };
         rate.used = now;
         let burst = rate.burst;
         let interval = rate.period.div_f64(rate.limit.get() as f64);
@@ -129,19 +167,19 @@ fn times(interval: Duration, count: u64) -> Duration {
 }
 
 impl Rates {
-    fn rate(&mut self, key: &str, throttle: &Throttle, ticks: Ticks) -> &mut Rate {
+    /// The rate, made when it is not there; so there is one always.
+    fn rate(&mut self, key: &str, throttle: &Throttle, ticks: Ticks) -> Option<&mut Rate> {
         if !self.by_key.contains_key(key) {
             self.by_key.insert(key.into(), Vec::new());
         }
-        // The key is there.
-        let rates = self.by_key.entry(key.into()).or_default();
+        let rates = self.by_key.get_mut(key)?;
         let same =
             |rate: &Rate| (rate.limit, rate.burst, rate.period) == (throttle.limit, throttle.burst(), throttle.period);
         let at = rates.iter().position(same).unwrap_or_else(|| {
             rates.push(Rate::new(throttle, ticks));
             rates.len() - 1
         });
-        &mut rates[at]
+        rates.get_mut(at)
     }
 
     /// Forgets rates that have not been used for as long as they take to be whole again.
@@ -158,6 +196,14 @@ impl Rates {
 }
 
 impl Rate {
+    /// How long to wait for the next one, without counting any; `None` when it may come now.
+    fn look(&self, now: Duration) -> Option<Duration> {
+        self.arrival.only_look(true);
+        let seen = self.limiter.check();
+        self.arrival.only_look(false);
+        seen.err().map(|until| until.wait_time_from(now).max(Duration::from_nanos(1)))
+    }
+
     fn new(throttle: &Throttle, ticks: Ticks) -> Self {
         let burst = throttle.burst();
         // Rounded up: a window never holds one too many.
@@ -166,8 +212,9 @@ impl Rate {
         let at_once = u32::try_from(burst).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
         // There is no quota for an interval of zero alone.
         let quota = Quota::with_period(interval).unwrap_or(Quota::per_second(at_once)).allow_burst(at_once);
-        let limiter = RateLimiter::direct_with_clock(quota, ticks).with_middleware();
-        Self { limit: throttle.limit, burst, period: throttle.period, limiter, used: Duration::ZERO }
+        let arrival = arrival::Shared::default();
+        let limiter = Limiter::new(quota, arrival.clone(), ticks);
+        Self { limit: throttle.limit, burst, period: throttle.period, limiter, arrival, used: Duration::ZERO }
     }
 }
 
@@ -182,12 +229,6 @@ impl GovernorClock for Ticks {
         self.0.elapsed()
     }
 }
-
-// What `governor` asks of an instant it has for `Duration` already.
-const _: fn() = || {
-    fn is_reference<T: Reference>() {}
-    is_reference::<Duration>();
-};
 
 #[cfg(test)]
 mod tests;

@@ -113,7 +113,7 @@ async fn leases_are_given_back_and_waiters_get_them() {
         drop(timeout(Duration::from_secs(1), waiter).await.unwrap().unwrap());
     }
     assert_eq!(throttles.held("k"), 0);
-    assert!(throttles.leases.lock().is_empty());
+    assert!(throttles.leases.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +123,7 @@ async fn a_waiter_that_gives_up_takes_no_lease_with_it() {
     let impatient = timeout(Duration::from_secs(1), throttles.acquire("k", limit("1"))).await;
     assert!(impatient.is_err());
     drop(held);
-    assert!(throttles.leases.lock().is_empty());
+    assert!(throttles.leases.is_empty());
     assert!(throttles.try_acquire("k", limit("1")).is_some());
 }
 
@@ -137,4 +137,22 @@ async fn a_limit_that_rises_is_seen_by_those_who_look_again() {
     throttles.stir("k");
     timeout(Duration::from_secs(1), waits).await.unwrap();
     assert!(throttles.try_acquire("k", limit("2")).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_rates_all_are_counted_or_none() {
+    let throttles = throttles();
+    let both = [("a".to_owned(), rate("10/s")), ("b".to_owned(), rate("2/min"))];
+    assert_eq!(throttles.check_all(&both), Ok(()));
+    assert_eq!(throttles.check_all(&both), Ok(()));
+    for _ in 0..50 {
+        let short = throttles.check_all(&both).unwrap_err();
+        assert_eq!((short.which, short.wait.as_secs()), (1, 30));
+    }
+    assert_eq!(passed(&throttles, "a", &rate("10/s")), 8, "what the other rate refused was not counted");
+    let short = throttles.check_all(&both[..1]).unwrap_err();
+    assert_eq!((short.which, short.wait.as_millis()), (0, 100));
+    advance(Duration::from_secs(30)).await;
+    assert_eq!(throttles.check_all(&both), Ok(()));
+    assert_eq!(throttles.check_all(&[]), Ok(()));
 }

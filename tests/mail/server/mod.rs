@@ -5,6 +5,7 @@ mod content;
 mod event;
 mod input;
 mod limit;
+mod rejection;
 mod relay;
 mod rig;
 mod security;

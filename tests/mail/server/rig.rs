@@ -1,13 +1,16 @@
 //! A server on a real socket that keeps what it accepts.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kumo_tsa::mail::Message;
-use kumo_tsa::mail::smtp::server::{How, Intake, Listeners, NotTaken, Server};
+use kumo_tsa::mail::inject::{Intake, NotTaken, set_intake};
+use kumo_tsa::mail::smtp::server::{Listeners, Server};
+use kumo_tsa::policy::Policy;
 use tokio::task::JoinHandle;
 
 use super::client::Client;
@@ -18,29 +21,36 @@ pub(crate) struct Rig {
     pub(crate) address: SocketAddr,
     pub(crate) kept: Arc<Kept>,
     pub(crate) serving: JoinHandle<()>,
+    pub(crate) policy: Policy,
 }
 
 /// Keeps messages, or does not.
 #[derive(Default)]
 pub(crate) struct Kept {
-    messages: Mutex<Vec<(Message, How)>>,
+    messages: Mutex<Vec<(Message, bool)>>,
     /// Says so instead of accepting.
     pub(crate) refusal: Mutex<Option<String>>,
     /// Takes this long.
     pub(crate) delay: Mutex<Duration>,
+    pub(crate) asked: AtomicUsize,
 }
 
-impl Intake for Kept {
-    fn accept(&self, messages: Vec<Message>, how: How) -> BoxFuture<'_, Result<(), NotTaken>> {
+/// Gives what it takes to the test.
+struct Keeper(Arc<Kept>);
+
+impl Intake for Keeper {
+    fn accept(&self, messages: Vec<Message>, deferred_spool: bool) -> BoxFuture<'_, Result<(), NotTaken>> {
+        let kept = &self.0;
         async move {
-            let delay = *self.delay.lock().unwrap();
+            kept.asked.fetch_add(1, Ordering::Relaxed);
+            let delay = *kept.delay.lock().unwrap();
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
-            if let Some(why) = self.refusal.lock().unwrap().clone() {
+            if let Some(why) = kept.refusal.lock().unwrap().clone() {
                 return Err(NotTaken(why));
             }
-            self.messages.lock().unwrap().extend(messages.into_iter().map(|message| (message, how)));
+            kept.messages.lock().unwrap().extend(messages.into_iter().map(|message| (message, deferred_spool)));
             Ok(())
         }
         .boxed()
@@ -52,8 +62,9 @@ impl Kept {
         self.messages.lock().unwrap().iter().map(|(message, _)| message.clone()).collect()
     }
 
-    pub(crate) fn how(&self) -> Vec<How> {
-        self.messages.lock().unwrap().iter().map(|(_, how)| *how).collect()
+    /// Of each, whether it may stay in memory alone.
+    pub(crate) fn deferred(&self) -> Vec<bool> {
+        self.messages.lock().unwrap().iter().map(|(_, deferred)| *deferred).collect()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -68,22 +79,16 @@ impl Kept {
     }
 }
 
-/// What the client sent of a message.
+/// What the client sent of a message: what stands after the trace headers.
 pub(crate) async fn content(message: &Message) -> Vec<u8> {
     let data = message.data().await.unwrap();
-    let text = data.escape_ascii().to_string();
-    // The date ends the last header that was put before it.
-    let mut start = 0;
-    for name in ["X-KumoRef: ", "Received: "] {
-        if data[start..].starts_with(name.as_bytes()) {
-            start += data[start..]
-                .windows(3)
-                .position(|end| end.starts_with(b"\r\n") && end[2] != b'\t')
-                .unwrap_or_else(|| panic!("{text}"))
-                + 2;
-        }
+    let mut rest = &data[..];
+    while rest.starts_with(b"X-KumoRef: ") || rest.starts_with(b"Received: from client.example ") {
+        // A line that is not folded ends it.
+        let end = rest.windows(3).position(|end| end.starts_with(b"\r\n") && end[2] != b'\t').unwrap();
+        rest = &rest[end + 2..];
     }
-    data[start..].to_vec()
+    rest.to_vec()
 }
 
 impl Rig {
@@ -107,16 +112,39 @@ impl Rig {
                 {handlers}"
             ))
             .await;
-        call::<()>(&policy, "init", ()).await.unwrap_or_else(|error| panic!("{}", bench.text(&error)));
+        for event in ["pre_init", "init"] {
+            let asked = call::<()>(&policy, event, ()).await;
+            asked.unwrap_or_else(|error| panic!("{}", bench.text(&error)));
+        }
         let bound = Listeners::of(&bench.host).take().unwrap().try_recv().unwrap();
         let address = bound.address();
         let kept = Arc::new(Kept::default());
-        let serving = tokio::spawn(Server::new(policy, kept.clone()).serve(bound));
-        Self { bench, address, kept, serving }
+        set_intake(&bench.host, Keeper(kept.clone()));
+        let serving = tokio::spawn(Server::new(policy.clone()).serve(bound));
+        Self { bench, address, kept, serving, policy }
     }
 
     /// A client that has said EHLO.
     pub(crate) async fn client(&self) -> Client {
         Client::greet(self.address).await
+    }
+}
+
+/// Holds the paused clock as long as it lives: what is on its way between two sockets is no reason for time to pass.
+pub(crate) struct Hold(Option<std::sync::mpsc::Sender<()>>);
+
+impl Hold {
+    pub(crate) fn new() -> Self {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || released.recv());
+        Self(Some(release))
+    }
+
+    /// Lets time go on once `so_far` is so.
+    pub(crate) async fn until(mut self, so_far: impl Fn() -> bool) {
+        while !so_far() {
+            tokio::task::yield_now().await;
+        }
+        self.0.take();
     }
 }

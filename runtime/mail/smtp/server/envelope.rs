@@ -27,8 +27,6 @@ pub(super) struct Transaction {
 #[derive(Debug)]
 pub(super) struct Recipient {
     pub(super) address: Address,
-    /// What the policy says of its domain.
-    pub(super) domain: Option<Arc<ListenerDomain>>,
     /// Whether the client may send it more than reports.
     pub(super) relayed: bool,
 }
@@ -46,7 +44,7 @@ impl Session {
                 return self.say(answer, Some(command)).await;
             }
         };
-        self.note_greeting(domain, true);
+        self.note_greeting(domain);
         let mut text = format!("{} Hello {domain}", self.settings.hostname);
         for extension in &extensions {
             text.push('\n');
@@ -63,13 +61,13 @@ impl Session {
         if let Err(error) = reception::helo(&self.server.policy, domain, &self.connection).await {
             return self.refusal(&error);
         }
-        self.note_greeting(domain, false);
+        self.note_greeting(domain);
         Answer::new(250, format!("{} Hello {domain}", self.settings.hostname))
     }
 
-    pub(super) fn note_greeting(&mut self, domain: &str, extended: bool) {
+    pub(super) fn note_greeting(&mut self, domain: &str) {
         self.connection.set("ehlo_domain", domain.into());
-        self.greeted = Some(Greeted { domain: domain.to_owned(), extended });
+        self.greeted = Some(Greeted { domain: domain.to_owned() });
     }
 
     fn extensions(&self) -> Vec<String> {
@@ -161,7 +159,7 @@ impl Session {
         if !relayed && !domain.as_ref().is_some_and(|domain| domain.takes_reports()) {
             return Ok(None);
         }
-        Ok(Some(Recipient { address: address.clone(), domain, relayed }))
+        Ok(Some(Recipient { address: address.clone(), relayed }))
     }
 
     /// What the policy says of a domain; it is asked once in a transaction.

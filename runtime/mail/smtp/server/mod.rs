@@ -2,7 +2,7 @@
 //! PLAIN.
 //!
 //! A policy starts [listeners](Listeners) in `init`; the service serves them with a [`Server`] once it has started. What is
-//! accepted goes to an [`Intake`], and `250` is said after that.
+//! accepted goes to the host's [intake](crate::mail::inject::Intake), and `250` is said after that.
 
 mod answer;
 mod command;
@@ -10,7 +10,6 @@ mod connection;
 mod content;
 mod domain;
 mod envelope;
-mod intake;
 mod listener;
 mod parameter;
 mod reception;
@@ -18,18 +17,14 @@ mod security;
 mod session;
 mod stream;
 mod tls;
-mod trace;
 
 use std::sync::Arc;
 
 pub use connection::Connection;
 pub use domain::{Disposition, ListenerDomain};
-pub use intake::{How, Intake, NotTaken};
 pub use listener::{BindError, Bound, Listeners};
 pub use parameter::{BadParameter, BatchHandling, LineEndings, Overrides, Parameters, Settings, Table};
 pub use reception::show_deferred;
-pub use tls::KeySource;
-pub use trace::TraceHeaders;
 
 use super::super::log::Logger;
 use crate::host::Host;
@@ -40,17 +35,16 @@ use tls::Acceptors;
 pub struct Server {
     host: Host,
     policy: Policy,
-    intake: Arc<dyn Intake>,
     logger: Arc<Logger>,
     acceptors: Acceptors,
 }
 
 impl Server {
-    /// A server that asks `policy` and gives what it accepts to `intake`.
-    pub fn new(policy: Policy, intake: Arc<dyn Intake>) -> Arc<Self> {
+    /// A server that asks `policy`.
+    pub fn new(policy: Policy) -> Arc<Self> {
         let host = policy.host().clone();
         let logger = Logger::of(&host);
-        Arc::new(Self { host, policy, intake, logger, acceptors: Acceptors::default() })
+        Arc::new(Self { host, policy, logger, acceptors: Acceptors::default() })
     }
 
     /// Serves a listener until the host shuts down; returns when what was in hand then is finished, within 5 s.

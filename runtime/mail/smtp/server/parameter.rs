@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::tls::KeySource;
-use super::trace::TraceHeaders;
+use crate::mail::config::KeySource;
+use crate::mail::trace::TraceHeaders;
 
 /// The table as a policy writes it. The same keys, the first four apart, stand in `peer` and `via` entries and in what
 /// `smtp_server_get_dynamic_parameters` returns.
@@ -19,6 +20,7 @@ use super::trace::TraceHeaders;
 #[expect(missing_docs, reason = "the names are those of the options, which `Parameters` and `Settings` document")]
 pub struct Table {
     pub listen: Option<String>,
+    #[serde(deserialize_with = "count")]
     pub max_connections: Option<usize>,
     pub peer: Option<BTreeMap<String, Table>>,
     pub via: Option<BTreeMap<String, Table>>,
@@ -37,14 +39,53 @@ pub struct Table {
     #[serde(deserialize_with = "crate::policy::optional_duration")]
     pub data_processing_timeout: Option<Duration>,
     pub meta: Option<Map<String, Value>>,
+    #[serde(deserialize_with = "count")]
     pub max_messages_per_connection: Option<usize>,
+    #[serde(deserialize_with = "count")]
     pub max_recipients_per_message: Option<usize>,
+    #[serde(deserialize_with = "count")]
     pub max_message_size: Option<usize>,
+    #[serde(deserialize_with = "count")]
     pub data_buffer_size: Option<usize>,
     pub invalid_line_endings: Option<LineEndings>,
+    #[serde(deserialize_with = "count")]
     pub line_length_hard_limit: Option<usize>,
     pub allow_xclient: Option<bool>,
     pub require_proxy_protocol: Option<bool>,
+}
+
+/// A whole number; Lua may have it as a float, such as `1e6`.
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    struct Whole;
+    impl Visitor<'_> for Whole {
+        type Value = Option<usize>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a whole number")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+            usize::try_from(number).map(Some).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+        }
+
+        fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+            usize::try_from(number).map(Some).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+        }
+
+        fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+            if number.fract() == 0.0 && (0.0..=9e15).contains(&number) {
+                Ok(Some(number as usize))
+            } else {
+                Err(E::invalid_value(Unexpected::Float(number), &self))
+            }
+        }
+    }
+    deserializer.deserialize_any(Whole)
 }
 
 /// Into how many messages a transaction with several recipients is taken.
@@ -114,6 +155,7 @@ pub struct Parameters {
 
 /// What holds for a connection.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Settings {
     /// What the server calls itself. Default: the system's name.
     pub hostname: String,

@@ -6,13 +6,13 @@ use tokio::time::timeout;
 use super::answer::Answer;
 use super::content::{Content, Fault};
 use super::envelope::{Transaction, too_large};
-use super::intake::How;
 use super::parameter::BatchHandling;
 use super::session::Session;
 use super::stream::End;
-use super::trace::{self, Passage};
 use crate::mail::lua::reception;
-use crate::mail::{Address, Message, Rejection};
+use crate::mail::rejection::Closing;
+use crate::mail::trace::{self, TraceHeaders};
+use crate::mail::{Address, Message, Rejection, inject, spool};
 
 /// The queue in which messages wait that the policy has not seen yet (interface C.4).
 const DEFERRED_QUEUE: &str = "deferred_smtp_inject.kumomta.internal";
@@ -94,7 +94,7 @@ impl Session {
         let policy = &self.server.policy;
         let rejected = |error| reception::rejection(&error, &self.settings.hostname);
         let deferred = self.settings.deferred_queue;
-        let recipients = self.relayed(transaction)?;
+        let recipients = relayed(transaction)?;
         let whole = Message::new(transaction.sender.clone(), recipients, content, self.server.host.clock().now());
         self.note_connection(&whole);
         if !deferred {
@@ -105,33 +105,15 @@ impl Session {
         let batches = split.unwrap_or_else(|| batches(&whole.recipients(), self.settings.batch_handling));
         let mut messages = Vec::with_capacity(batches.len());
         for recipients in batches.into_iter().filter(|recipients| !recipients.is_empty()) {
-            let message = self.batch(&whole, recipients).await?;
-            if deferred {
-                message.set_meta("queue", DEFERRED_QUEUE.into());
-            } else {
-                reception::received(policy, &message, &self.connection).await.map_err(rejected)?;
-            }
-            messages.push(message);
+            messages.push(self.batch(&whole, recipients).await?);
         }
         let ids = messages.iter().map(|message| message.id().to_string()).collect();
-        let how = How { deferred_spool: self.settings.deferred_spool };
-        self.server.intake.accept(messages, how).await.map_err(|why| {
+        inject::accept(&self.server.host, messages, self.settings.deferred_spool).await.map_err(|why| {
             tracing::error!("a message was not accepted: {why}");
             let message = format!("4.3.0 {} cannot take the message now, try again later", self.settings.hostname);
-            Rejection { code: 451, message, closing: crate::mail::rejection::Closing::If421 }
+            Rejection { code: 451, message, closing: Closing::If421 }
         })?;
         Ok(ids)
-    }
-
-    /// Those to whom this client may send a message that is no report.
-    fn relayed(&self, transaction: &Transaction) -> Result<Vec<Address>, Rejection> {
-        let relayed = transaction.recipients.iter().filter(|recipient| recipient.relayed);
-        let relayed: Vec<_> = relayed.map(|recipient| recipient.address.clone()).collect();
-        if relayed.is_empty() {
-            let message = "5.7.1 relaying not permitted: only reports are taken for these recipients".to_owned();
-            return Err(Rejection { code: 550, message, closing: crate::mail::rejection::Closing::If421 });
-        }
-        Ok(relayed)
     }
 
     fn note_connection(&self, message: &Message) {
@@ -140,39 +122,27 @@ impl Session {
         }
     }
 
-    /// The message as it goes to some of its recipients, with trace headers.
+    /// The message as it goes to some of its recipients: the policy has seen it, and trace headers stand before it.
     async fn batch(&self, whole: &Message, recipients: Vec<Address>) -> Result<Message, Rejection> {
-        let hostname = &self.settings.hostname;
-        let data = whole.data().await.map_err(|error| {
+        let lost = |error: spool::Error| {
             tracing::error!("a message was lost on its way in: {error}");
-            reception::difficulties(hostname)
-        })?;
-        let message = Message::new(whole.sender(), recipients, bytes::Bytes::new(), whole.created());
-        for (key, value) in whole.metas() {
-            message.set_meta(key, value);
-        }
-        let passage = Passage {
-            from: self.greeted.as_ref().map_or("unknown", |greeted| &greeted.domain),
-            peer: self.peer.ip(),
-            by: hostname,
-            with: self.protocol(),
-            at: whole.created(),
+            reception::difficulties(&self.settings.hostname)
         };
-        let headers = trace::headers(&self.settings.trace_headers, &message, passage);
-        message.set_data(if headers.is_empty() { data } else { [headers.as_bytes(), &data].concat().into() });
-        Ok(message)
-    }
-
-    /// RFC 3848.
-    fn protocol(&self) -> &'static str {
-        let extended = self.greeted.as_ref().is_some_and(|greeted| greeted.extended);
-        match (extended, self.wire.tls().is_some(), self.authenticated) {
-            (false, ..) => "SMTP",
-            (true, false, false) => "ESMTP",
-            (true, false, true) => "ESMTPA",
-            (true, true, false) => "ESMTPS",
-            (true, true, true) => "ESMTPSA",
+        let message = whole.split(recipients).await.map_err(lost)?;
+        let headers = &self.settings.trace_headers;
+        let received = TraceHeaders { supplemental_header: false, ..headers.clone() };
+        trace::add(&message, &received, whole.created()).await.map_err(lost)?;
+        if self.settings.deferred_queue {
+            message.set_meta("queue", DEFERRED_QUEUE.into());
+        } else {
+            reception::received(&self.server.policy, &message, &self.connection)
+                .await
+                .map_err(|error| reception::rejection(&error, &self.settings.hostname))?;
         }
+        // It tells of the recipient and of notes, which the policy may have changed.
+        let supplemental = TraceHeaders { received_header: false, ..headers.clone() };
+        trace::add(&message, &supplemental, whole.created()).await.map_err(lost)?;
+        Ok(message)
     }
 }
 
@@ -188,6 +158,17 @@ pub async fn show_deferred(policy: &crate::policy::Policy, message: &Message) ->
     reception::deferred_inject(policy, message, &connection)
         .await
         .map_err(|error| reception::rejection(&error, &hostname.unwrap_or_default()))
+}
+
+/// Those to whom this client may send a message that is no report.
+fn relayed(transaction: &Transaction) -> Result<Vec<Address>, Rejection> {
+    let relayed = transaction.recipients.iter().filter(|recipient| recipient.relayed);
+    let relayed: Vec<_> = relayed.map(|recipient| recipient.address.clone()).collect();
+    if relayed.is_empty() {
+        let message = "5.7.1 relaying not permitted: only reports are taken for these recipients".to_owned();
+        return Err(Rejection { code: 550, message, closing: Closing::If421 });
+    }
+    Ok(relayed)
 }
 
 fn batches(recipients: &[Address], handling: BatchHandling) -> Vec<Vec<Address>> {

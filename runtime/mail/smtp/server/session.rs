@@ -20,7 +20,7 @@ use crate::mail::rejection::Closing;
 use crate::mail::{Address, Message, Rejection, Reply};
 use crate::policy;
 
-/// After so many commands in a row that make no sense the connection is closed.
+/// After so many commands in a row that make no sense, or passwords that are not good, the connection is closed.
 const MAX_SENSELESS: usize = 100;
 
 /// A connection with a client.
@@ -49,8 +49,6 @@ pub(super) struct Session {
 #[derive(Clone, Debug)]
 pub(super) struct Greeted {
     pub(super) domain: String,
-    /// With EHLO.
-    pub(super) extended: bool,
 }
 
 impl Session {
@@ -198,7 +196,7 @@ impl Session {
     pub(super) async fn say(&mut self, answer: Answer, command: Option<&str>) -> Result<(), End> {
         let answer = self.rewritten(answer, command).await;
         self.senseless = match answer.code {
-            500..=503 => self.senseless + 1,
+            500..=503 | 535 => self.senseless + 1,
             200..300 => 0,
             _ => self.senseless,
         };

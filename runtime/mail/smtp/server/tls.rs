@@ -1,7 +1,6 @@
 //! Certificates for STARTTLS (RFC 3207).
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,58 +8,22 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::parameter::Settings;
-use crate::mail::lua::reception;
-use crate::policy::Policy;
+use crate::mail::config::KeySource;
+use crate::policy::{self, Policy};
 
 /// After this long a certificate is read again: it may have been renewed.
 const READ_AGAIN: Duration = Duration::from_mins(5);
 
-/// Where a key or certificate is (interface A.20).
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Deserialize)]
-#[serde(untagged, expecting = "expected a path, or a table with `key_data` or `event_name`")]
-pub enum KeySource {
-    /// In a file.
-    Path(PathBuf),
-    /// Here.
-    Data {
-        /// The content.
-        key_data: String,
-    },
-    /// A handler of the policy returns it.
-    Event {
-        /// The event.
-        event_name: String,
-        /// What the handler is given.
-        #[serde(default)]
-        event_args: Vec<Value>,
-    },
+async fn load(source: &KeySource, policy: &Policy, field: &str) -> Result<Vec<u8>, String> {
+    source.load(policy).await.map_err(|error| format!("field `{field}`: {}", policy::explain(&error)))
 }
 
-impl KeySource {
-    async fn load(&self, policy: &Policy, field: &str) -> Result<Vec<u8>, String> {
-        match self {
-            Self::Data { key_data } => Ok(key_data.clone().into_bytes()),
-            Self::Path(path) => {
-                let real = policy.host().paths().resolve(path).into_owned();
-                let read = tokio::task::spawn_blocking(move || std::fs::read(real)).await;
-                read.map_err(|panicked| panicked.to_string())
-                    .and_then(|read| read.map_err(|cause| cause.to_string()))
-                    .map_err(|cause| format!("field `{field}`: cannot read `{}`: {cause}", path.display()))
-            }
-            Self::Event { event_name, event_args } => reception::key(policy, event_name, event_args.clone())
-                .await
-                .map_err(|cause| format!("field `{field}`: {cause}")),
-        }
-    }
-}
-
-type Key = (String, Option<KeySource>, Option<KeySource>, Option<KeySource>);
+/// The name, and where the certificate, its key and the clients' authorities are.
+type Key = (String, [String; 3]);
 
 /// What speaks TLS, by where its certificate is.
 #[derive(Default)]
@@ -72,15 +35,11 @@ impl Acceptors {
     /// # Errors
     /// Says which option is of no use, and why.
     pub(super) async fn get(&self, policy: &Policy, settings: &Settings) -> Result<TlsAcceptor, String> {
-        let key = (
-            settings.hostname.clone(),
-            settings.tls_certificate.clone(),
-            settings.tls_private_key.clone(),
-            settings.tls_required_client_ca.clone(),
-        );
+        let sources = [&settings.tls_certificate, &settings.tls_private_key, &settings.tls_required_client_ca];
+        let key = (settings.hostname.clone(), sources.map(|source| format!("{source:?}")));
         let now = policy.host().clock().instant();
         if let Some((made, acceptor)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key)
-            && (key.1.is_none() || now.duration_since(*made) < READ_AGAIN)
+            && (settings.tls_certificate.is_none() || now.duration_since(*made) < READ_AGAIN)
         {
             return Ok(acceptor.clone());
         }
@@ -95,8 +54,8 @@ type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 async fn make(policy: &Policy, settings: &Settings) -> Result<TlsAcceptor, String> {
     let (chain, key) = match (&settings.tls_certificate, &settings.tls_private_key) {
         (Some(certificate), Some(key)) => {
-            let certificate = certificate.load(policy, "tls_certificate").await?;
-            parse_identity(&certificate, &key.load(policy, "tls_private_key").await?)?
+            let certificate = load(certificate, policy, "tls_certificate").await?;
+            parse_identity(&certificate, &load(key, policy, "tls_private_key").await?)?
         }
         (None, None) => self_signed(&settings.hostname)?,
         (Some(_), None) => return Err("`tls_certificate` is given without `tls_private_key`".to_owned()),
@@ -109,7 +68,7 @@ async fn make(policy: &Policy, settings: &Settings) -> Result<TlsAcceptor, Strin
     let builder = match &settings.tls_required_client_ca {
         None => builder.with_no_client_auth(),
         Some(authority) => {
-            let pem = authority.load(policy, "tls_required_client_ca").await?;
+            let pem = load(authority, policy, "tls_required_client_ca").await?;
             let mut roots = RootCertStore::empty();
             for certificate in parse_chain(&pem, "tls_required_client_ca")? {
                 roots.add(certificate).map_err(|cause| format!("field `tls_required_client_ca`: {cause}"))?;
