@@ -81,16 +81,12 @@ impl Throttles {
 }
 
 impl Leases {
-<<<<<<< HEAD
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Held>> {
-=======
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Held>> {
->>>>>>> log
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
