@@ -12,7 +12,7 @@ use super::automation::Automation;
 use super::config;
 use super::event::{INIT, PRE_INIT, SHUTDOWN_LOGGING};
 use super::http;
-use super::log::{Logger, ToQueues};
+use super::log::{Audit, Logger, ToQueues};
 use super::queue::Queues;
 use super::smtp::server::{Bound, Listeners, Server};
 use super::spool::{self, Spools};
@@ -128,6 +128,7 @@ impl MailHost {
             tracing::error!("{}", policy::explain(&error));
         }
         Logger::of(&self.host).stop().await;
+        Audit::of(&self.host).stop().await;
         self.background.shutdown().await;
         self.spools.close().await;
     }
