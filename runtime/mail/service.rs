@@ -13,10 +13,11 @@ use tokio::task::JoinSet;
 use super::automation::Automation;
 use super::config;
 use super::event::{INIT, PRE_INIT, SHUTDOWN_LOGGING};
+use super::inject::{Intake, NotTaken, set_intake};
 use super::log::Logger;
 use super::message::Message;
 use super::queue::{Accept, Queues};
-use super::smtp::server::{Bound, How, Intake, Listeners, NotTaken, Server};
+use super::smtp::server::{Bound, Listeners, Server};
 use super::spool::{self, Spools};
 use crate::host::Host;
 use crate::modules;
@@ -81,7 +82,8 @@ impl MailHost {
         }
         let mut listeners = JoinSet::new();
         let addresses = Arc::new(Mutex::new(Vec::new()));
-        let server = Server::new(policy.clone(), Arc::new(Reception(queues.clone())));
+        set_intake(host, Reception(queues.clone()));
+        let server = Server::new(policy.clone());
         if let Some(mut started) = Listeners::of(host).take() {
             // Those of `init` are all there; a policy may start more later.
             while let Ok(bound) = started.try_recv() {
@@ -150,9 +152,9 @@ async fn serve_later(
 struct Reception(Arc<Queues>);
 
 impl Intake for Reception {
-    fn accept(&self, messages: Vec<Message>, how: How) -> BoxFuture<'_, Result<(), NotTaken>> {
+    fn accept(&self, messages: Vec<Message>, deferred_spool: bool) -> BoxFuture<'_, Result<(), NotTaken>> {
         async move {
-            let how = Accept { deferred_spool: how.deferred_spool, log_reception: true };
+            let how = Accept { deferred_spool, log_reception: true };
             self.0.accept(messages, how).await.map_err(|why| NotTaken(why.to_string()))
         }
         .boxed()

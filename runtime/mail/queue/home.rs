@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 use kumo_tsa_core::wire::{Limit, QueueName, Throttle, Time};
 use tokio::sync::watch;
 
-use super::route::{Means, Route};
 use super::maildir::Maildir;
+use super::route::{Means, Route};
 use super::smtp;
 use super::world::{Answer, Bounced, Exhausted, Failure, Held, Lane, Lease, Opening, Requeued, Session, World};
 use crate::dns::{Mx, Resolver};
@@ -225,10 +225,7 @@ impl World for Home {
     }
 
     fn throttle(&self, rates: &[(String, Throttle)]) -> Result<(), Exhausted> {
-        for (which, (key, rate)) in rates.iter().enumerate() {
-            self.throttles.check(key, rate).map_err(|wait| Exhausted { which, wait })?;
-        }
-        Ok(())
+        self.throttles.check_all(rates).map_err(|short| Exhausted { which: short.which, wait: short.wait })
     }
 
     fn lease(&self, key: &str, limit: Limit) -> Option<Lease> {

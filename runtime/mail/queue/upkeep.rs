@@ -46,7 +46,6 @@ impl Engine {
             self.learn_lane(&ready, &to.domain.as_str().into());
             return Ok(ready);
         }
-        let epoch = *self.world.epoch().borrow();
         let config = self.world.path_config(&to.domain, source, &to.site).await?;
         let route = Route {
             to: to.clone(),
@@ -59,7 +58,7 @@ impl Engine {
             if let Some(ready) = table.get(&path) {
                 return Ok(ready.clone());
             }
-            let ready = Arc::new(Ready::new(route, Rules::new(&path, config, epoch), self.clock.now()));
+            let ready = Arc::new(Ready::new(route, Rules::new(&path, config)));
             table.insert(path, ready.clone());
             ready
         };
@@ -201,7 +200,6 @@ impl Engine {
 
     async fn ask_again(&self, ready: &Ready) {
         let route = ready.route();
-        let epoch = *self.world.epoch().borrow();
         let config = match self.world.path_config(&route.to.domain, &route.source.name, &route.to.site).await {
             Ok(config) => config,
             Err(error) => {
@@ -209,7 +207,7 @@ impl Engine {
                 ready.config()
             }
         };
-        let surplus = ready.set_rules(Rules::new(&route.path, config.clone(), epoch));
+        let surplus = ready.set_rules(Rules::new(&route.path, config.clone()));
         let mut domains = ready.domains();
         domains.extend(ready.lock().lanes.domains());
         ready.lock().lanes.forget_plain();

@@ -48,7 +48,8 @@ async fn recipients_of_one_transaction_part_ways() {
     })
     .await;
     let rig = Rig::new(&sink, "").await;
-    rig.send(&["a@one.example.com", "nobody@one.example.com", "later@one.example.com", "b@one.example.com"], HELLO).await;
+    rig.send(&["a@one.example.com", "nobody@one.example.com", "later@one.example.com", "b@one.example.com"], HELLO)
+        .await;
     assert!(sink.within(Duration::from_hours(1), |sink| sink.count() == 2).await, "{:#?}", sink.sessions());
     let mails = sink.mails();
     assert_eq!(mails[0].recipients, ["a@one.example.com", "b@one.example.com"]);
@@ -81,7 +82,11 @@ async fn a_421_amid_a_session_loses_nothing() {
         for number in 0..6 {
             rig.send(&[&format!("to{number}@one.example.com")], HELLO).await;
         }
-        assert!(sink.within(Duration::from_hours(2), |sink| sink.count() == 6).await, "{step:?} {:#?}", sink.sessions());
+        assert!(
+            sink.within(Duration::from_hours(2), |sink| sink.count() == 6).await,
+            "{step:?} {:#?}",
+            sink.sessions()
+        );
         until("the end of the session", || sink.open_now() == 0).await;
         let mut recipients: Vec<_> = sink.mails().iter().flat_map(|mail| mail.recipients.clone()).collect();
         recipients.sort();
@@ -90,7 +95,8 @@ async fn a_421_amid_a_session_loses_nothing() {
         let records = rig.stop().await;
         let delivered = shown(&records).iter().filter(|text| text.starts_with("Delivery ")).count();
         assert_eq!(delivered, 6);
-        let deferred = shown(&records).iter().filter(|text| *text == "TransientFailure 421 4.7.0 enough for now").count();
+        let deferred =
+            shown(&records).iter().filter(|text| *text == "TransientFailure 421 4.7.0 enough for now").count();
         assert!(deferred > 0 && deferred + delivered == records.len(), "{step:?} {:#?}", shown(&records));
     }
 }
@@ -100,13 +106,19 @@ async fn silence_in_any_state_is_outlived() {
     let timeouts = "banner_timeout = '7s', ehlo_timeout = '7s', mail_from_timeout = '7s', rcpt_to_timeout = '7s',
                     data_timeout = '7s', data_dot_timeout = '7s'";
     for step in [Step::Banner, Step::Ehlo, Step::Mail, Step::Rcpt, Step::Data, Step::Body] {
-        let sink = Sink::start(move |turn| {
-            if turn.step == step && turn.session == 0 { Answer::Silence } else { Answer::Usual }
-        })
+        let sink = Sink::start(
+            move |turn| {
+                if turn.step == step && turn.session == 0 { Answer::Silence } else { Answer::Usual }
+            },
+        )
         .await;
         let rig = Rig::new(&sink, timeouts).await;
         rig.send(&["to@one.example.com"], HELLO).await;
-        assert!(sink.within(Duration::from_hours(1), |sink| sink.count() == 1).await, "{step:?} {:#?}", sink.sessions());
+        assert!(
+            sink.within(Duration::from_hours(1), |sink| sink.count() == 1).await,
+            "{step:?} {:#?}",
+            sink.sessions()
+        );
         until("the end of the session", || sink.open_now() == 0).await;
         let texts = shown(&rig.stop().await);
         assert_eq!(texts.len(), 2, "{texts:#?}");

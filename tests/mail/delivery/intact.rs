@@ -21,7 +21,9 @@ fn without_trace<'a>(arrived: &'a [u8], sent: &[u8]) -> &'a [u8] {
 async fn a_message_passes_untouched() {
     let mut long = b"Subject: long\r\n\r\n".to_vec();
     for line in 0..150_000 {
-        long.extend_from_slice(format!("{}some line with number {line}\r\n", if line % 7 == 0 { "." } else { "" }).as_bytes());
+        long.extend_from_slice(
+            format!("{}some line with number {line}\r\n", if line % 7 == 0 { "." } else { "" }).as_bytes(),
+        );
     }
     let messages: [&[u8]; 6] = [
         HELLO,
@@ -77,7 +79,10 @@ async fn internationalised_addresses_go_where_they_are_taken() {
     assert!(plain.until(|sink| sink.sessions().iter().any(|session| session.closed.is_some())).await);
     let records = rig.stop().await;
     let record = &shown(&records)[0];
-    assert!(record.starts_with("Bounce 550 5.6.7 KumoMTA internal: `grün@example.org` is an internationalised"), "{record}");
+    assert!(
+        record.starts_with("Bounce 550 5.6.7 KumoMTA internal: `grün@example.org` is an internationalised"),
+        "{record}"
+    );
 }
 
 #[tokio::test]

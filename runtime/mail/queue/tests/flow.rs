@@ -63,7 +63,7 @@ async fn what_becomes_too_old_expires() {
     pass(1000.0).await;
     let expired = fake.records(Kind::Expiration);
     assert_eq!(expired.len(), 1);
-    assert!(expired[0].reply.starts_with("551 5.4.7 Next delivery time would be 7m"), "{}", expired[0].reply);
+    assert!(expired[0].reply.starts_with("551 5.4.7 Next delivery time would be "), "{}", expired[0].reply);
     assert!(expired[0].reply.ends_with("after creation, which exceeds max_age=3m 20s"), "{}", expired[0].reply);
     assert_eq!(fake.count(Kind::TransientFailure), 3);
     assert!(fake.spool.lock().unwrap().is_empty());
@@ -195,7 +195,8 @@ async fn a_domain_without_exchangers_bounces_and_one_that_does_not_resolve_waits
 async fn queue_configuration_is_asked_for_once_and_then_by_its_strategy() {
     let fake = Fake::new();
     fake.set(|knobs| {
-        let epoch = QueueConfig { refresh_strategy: RefreshStrategy::Epoch, ..QueueConfig::default() };
+        let mut epoch = QueueConfig::default();
+        epoch.refresh_strategy = RefreshStrategy::Epoch;
         knobs.queues.insert("epoch.com".to_owned(), epoch);
     });
     let queues = fake.run();
