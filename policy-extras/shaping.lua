@@ -151,6 +151,17 @@ local function check_url(name, url)
   end
 end
 
+local function once_each(list)
+  local once, seen = {}, {}
+  for _, value in ipairs(list) do
+    if not seen[value] then
+      seen[value] = true
+      once[#once + 1] = value
+    end
+  end
+  return once
+end
+
 local function check_options(options)
   if type(options) ~= 'table' then
     error('expected a table of options, got ' .. type(options), 0)
@@ -196,14 +207,12 @@ local function with_fetched(url, load)
     kumo.log_error('overrides of ' .. url .. ': ' .. tostring(ok and text or status))
     return load(nil)
   end
-  local name = os.tmpname()
-  local path = name .. '.toml'
+  local path = os.tmpname()
   local file = assert(io.open(path, 'w'))
   file:write(text)
   file:close()
   local loaded, data = pcall(load, path)
   os.remove(path)
-  os.remove(name)
   if not loaded then
     error(data, 0)
   end
@@ -302,7 +311,7 @@ function mod:setup_with_automation(options)
 
   local function setup_publish()
     state.publisher:configure()
-    for _, url in ipairs(options.subscribe or {}) do
+    for _, url in ipairs(once_each(options.subscribe or {})) do
       kumo.spawn_task { event_name = 'kumo.tsa.suspension.subscriber', args = { url } }
     end
     kumo.spawn_task { event_name = 'kumo.tsa.config.monitor', args = {} }

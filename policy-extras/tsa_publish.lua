@@ -12,6 +12,8 @@ local mod = {}
 local BATCH_SIZE = 512
 -- The longest body. Daemons take 2 MiB.
 local MAX_BODY_BYTES = 1024 * 1024
+-- How long records are sent one by one, in seconds, before the rest has to wait: a host gives a batch a minute at most.
+local MAX_SINGLY = 20
 -- How long a connection waits, in seconds, before it sends again what a busy daemon did not take.
 local MAX_PAUSE = 5
 local SUFFIX = '.tsa.kumomta'
@@ -206,6 +208,7 @@ end
 ---@field url string
 ---@field client any
 ---@field singly boolean whether the daemon has turned a batch away
+---@field until_time integer until when records are sent one by one
 local Connection = {}
 Connection.__index = Connection
 
@@ -220,7 +223,7 @@ function mod.connect(url, options)
     pool_idle_timeout = options.publish_pool_idle_timeout,
     connection_verbose = options.publish_connection_verbose,
   }
-  return setmetatable({ url = url, client = client, singly = false }, Connection)
+  return setmetatable({ url = url, client = client, singly = false, until_time = 0 }, Connection)
 end
 
 function Connection:close()
@@ -237,15 +240,17 @@ function Connection:request(body, content_type)
     request:header('Authorization', authorization)
   end
   request:body(body)
-  local ok, status, text, after = pcall(function()
+  local ok, response, text = pcall(function()
     local response = request:send()
-    local after = tonumber(response:headers()['retry-after'])
-    return response:status_code(), response:text(), after
+    return response, response:text()
   end)
   if not ok then
-    return 0, (tostring(status):gsub('\n.*', ''))
+    return 0, (tostring(response):gsub('\n.*', ''))
   end
-  return status, text, after
+  local _, after = pcall(function()
+    return tonumber((response:headers()['retry-after']))
+  end)
+  return response:status_code(), text, type(after) == 'number' and after or nil
 end
 
 function Connection:post(body, content_type)
@@ -280,7 +285,12 @@ end
 -- Records one after the other. Where one has to wait, so have those behind it.
 function Connection:post_singly(bodies, first, last, fates)
   for index = first, last do
-    local fate = self:fate(self:post(bodies[index], 'application/json'))
+    local fate
+    if os.time() <= self.until_time then
+      fate = self:fate(self:post(bodies[index], 'application/json'))
+    else
+      fate = { code = 451, message = '4.3.2 ' .. self.url .. ' is too slow for so many records' }
+    end
     fates[index] = fate
     if is_deferred(fate) then
       for behind = index + 1, last do
@@ -335,8 +345,11 @@ end
 ---@return tsa.Fate[]
 function Connection:post_all(messages)
   local bodies, fates = {}, {}
+  self.until_time = os.time() + MAX_SINGLY
   for index, msg in ipairs(messages) do
-    bodies[index] = msg:get_data():gsub('%s+$', '')
+    -- A record is a line: no other line may come of it, nor none at all.
+    local body = msg:get_data():gsub('[\r\n]+', ' ')
+    bodies[index] = body:find '%S' and body or '{}'
   end
   local first, bytes = 1, 0
   for index, body in ipairs(bodies) do

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text;
 use prometheus_client::registry::{Metric, Registry};
 
@@ -21,6 +22,11 @@ impl Metrics {
     /// Registers a metric. The text encoding adds `_total` to the name of a counter and a full stop to `help`.
     pub fn register(&self, name: &str, help: &str, metric: impl Metric) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).register(name, help, metric);
+    }
+
+    /// Registers what is looked up when metrics are asked for.
+    pub fn collect(&self, collector: impl Collector) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).register_collector(Box::new(collector));
     }
 
     /// All metrics in the text format of Prometheus, version 0.0.4.

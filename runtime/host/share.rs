@@ -7,6 +7,7 @@ use include_dir::{Dir, include_dir};
 /// Documented folder and what stands in it.
 const SHARE: &[(&str, Dir<'static>)] = &[
     ("/opt/kumomta/share/policy-extras", include_dir!("$CARGO_MANIFEST_DIR/policy-extras")),
+    ("/opt/kumomta/share/bounce_classifier", include_dir!("$CARGO_MANIFEST_DIR/policy-extras/bounce_classifier")),
     ("/opt/kumomta/share/lua", include_dir!("$CARGO_MANIFEST_DIR/lua")),
 ];
 

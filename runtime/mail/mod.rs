@@ -7,6 +7,7 @@ pub mod conformance;
 pub mod event;
 pub mod header;
 pub mod hold;
+pub mod http;
 pub mod inject;
 pub mod log;
 pub mod lua;

@@ -5,21 +5,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::automation::Automation;
 use super::config;
 use super::event::{INIT, PRE_INIT, SHUTDOWN_LOGGING};
-use super::inject::{Intake, NotTaken, set_intake};
-use super::log::Logger;
-use super::message::Message;
-use super::queue::{Accept, Queues};
+use super::http;
+use super::log::{Audit, Logger, ToQueues};
+use super::queue::Queues;
 use super::smtp::server::{Bound, Listeners, Server};
 use super::spool::{self, Spools};
 use crate::host::Host;
+use crate::host::http::Serving;
 use crate::modules;
 use crate::policy::{self, Policy};
 
@@ -50,6 +48,7 @@ pub struct MailHost {
     addresses: Arc<Mutex<Vec<SocketAddr>>>,
     /// What serves listeners; ends when the host shuts down.
     listeners: JoinSet<()>,
+    http: Option<Serving>,
     /// What goes on beside it.
     background: JoinSet<()>,
 }
@@ -76,13 +75,13 @@ impl MailHost {
         let spools = Spools::open(host).await?;
         let queues = Queues::of(host);
         queues.start(policy.clone());
+        Logger::of(host).start(Arc::new(ToQueues::of(host)));
         let found = queues.load(&spools).await;
         if found > 0 {
             tracing::info!("{found} messages were in the spool");
         }
         let mut listeners = JoinSet::new();
         let addresses = Arc::new(Mutex::new(Vec::new()));
-        set_intake(host, Reception(queues.clone()));
         let server = Server::new(policy.clone());
         if let Some(mut started) = Listeners::of(host).take() {
             // Those of `init` are all there; a policy may start more later.
@@ -92,13 +91,19 @@ impl MailHost {
             }
             listeners.spawn(serve_later(started, host.clone(), server, addresses.clone()));
         }
+        let http = http::start(&policy);
         host.announce("initialization complete");
-        Ok(Self { host: host.clone(), policy, queues, spools, addresses, listeners, background })
+        Ok(Self { host: host.clone(), policy, queues, spools, addresses, listeners, http, background })
     }
 
     /// The addresses at which it takes SMTP, in the order in which the policy started them.
     pub fn smtp_addresses(&self) -> Vec<SocketAddr> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The addresses at which it takes HTTP, in the order in which the policy started them.
+    pub fn http_addresses(&self) -> Vec<SocketAddr> {
+        self.http.as_ref().map(Serving::addresses).unwrap_or_default()
     }
 
     /// The host that it runs on.
@@ -113,6 +118,9 @@ impl MailHost {
     pub async fn stop(mut self) {
         self.host.shutdown().request();
         while self.listeners.join_next().await.is_some() {}
+        if let Some(http) = &mut self.http {
+            http.ended().await;
+        }
         if !self.queues.stop(DRAIN).await {
             tracing::warn!("sessions were left in the middle of a message; it goes out again after the next start");
         }
@@ -120,6 +128,7 @@ impl MailHost {
             tracing::error!("{}", policy::explain(&error));
         }
         Logger::of(&self.host).stop().await;
+        Audit::of(&self.host).stop().await;
         self.background.shutdown().await;
         self.spools.close().await;
     }
@@ -146,17 +155,4 @@ async fn serve_later(
         }
     }
     while serving.join_next().await.is_some() {}
-}
-
-/// Gives what SMTP clients bring to the queues.
-struct Reception(Arc<Queues>);
-
-impl Intake for Reception {
-    fn accept(&self, messages: Vec<Message>, deferred_spool: bool) -> BoxFuture<'_, Result<(), NotTaken>> {
-        async move {
-            let how = Accept { deferred_spool, log_reception: true };
-            self.0.accept(messages, how).await.map_err(|why| NotTaken(why.to_string()))
-        }
-        .boxed()
-    }
 }

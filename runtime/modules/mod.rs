@@ -2,6 +2,7 @@
 
 pub mod absent;
 pub mod cidr_map;
+pub mod credential;
 pub mod crypto;
 mod data;
 pub mod digest;
@@ -14,6 +15,7 @@ mod function;
 mod handle;
 pub mod http;
 pub mod kumo;
+pub mod listener;
 pub mod log;
 mod map;
 pub mod memoize;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kumo_tsa_core::decide::Started;
@@ -11,13 +11,15 @@ use tokio::task::JoinSet;
 
 use super::engine::{Engine, LoadError};
 use super::http::{App, handler};
-use super::lua::{self, PolicyCredentials, StoreWish, TSA_INIT, Wishes};
+use super::lua::{self, StoreWish, TSA_INIT, Wishes};
 use super::metrics::Metrics;
 use super::rules::{self, Reload};
 use crate::host::Host;
-use crate::host::http::{Access, Bound, serve};
+use crate::host::http::{Access, Serving};
 use crate::host::store::Store;
 use crate::modules;
+use crate::modules::credential::PolicyCredentials;
+use crate::modules::listener::Listeners;
 use crate::policy::{self, Install, Policy};
 use crate::shaping::{self, Handle};
 
@@ -43,9 +45,8 @@ pub enum Error {
 pub struct Daemon {
     host: Host,
     engine: Arc<Engine>,
-    addresses: Arc<Mutex<Vec<SocketAddr>>>,
     /// What serves listeners; ends when the host shuts down.
-    listeners: JoinSet<()>,
+    listeners: Option<Serving>,
     /// What goes on beside it.
     background: JoinSet<()>,
     /// Closes when all requests and subscriptions have ended.
@@ -80,26 +81,17 @@ impl Daemon {
             let engine = engine.clone();
             async move { engine.attend_store().await }
         });
-        let addresses = Arc::new(Mutex::new(Vec::new()));
-        let mut listeners = JoinSet::new();
-        if let Some(mut bound) = wishes.take_listeners() {
-            // Those of `tsa_init` are all there; a policy may start more later.
-            while let Ok(one) = bound.try_recv() {
-                note(&addresses, &one);
-                listeners.spawn(serve(one, host.clone(), handler(app.clone())));
-            }
-            if listeners.is_empty() {
-                tracing::warn!("the policy started no listener: see `tsa.start_http_listener`");
-            }
-            listeners.spawn(serve_later(bound, host.clone(), app, addresses.clone()));
+        let listeners = Listeners::of(host).take().map(|bound| Serving::start(host, bound, handler(app)));
+        if listeners.as_ref().is_some_and(|listeners| listeners.addresses().is_empty()) {
+            tracing::warn!("the policy started no listener: see `tsa.start_http_listener`");
         }
         host.announce("initialization complete");
-        Ok(Self { host: host.clone(), engine, addresses, listeners, background, ended })
+        Ok(Self { host: host.clone(), engine, listeners, background, ended })
     }
 
     /// The addresses that it listens on, in the order in which the policy started them.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.listeners.as_ref().map(Serving::addresses).unwrap_or_default()
     }
 
     /// Effects as they begin or are prolonged. Who does not keep up misses the oldest.
@@ -117,7 +109,9 @@ impl Daemon {
     /// This shuts the host down. It takes a few seconds at most.
     pub async fn stop(mut self) {
         self.host.shutdown().request();
-        while self.listeners.join_next().await.is_some() {}
+        if let Some(listeners) = &mut self.listeners {
+            listeners.ended().await;
+        }
         // Subscribers are told before they are left.
         let _ = tokio::time::timeout(FAREWELL, self.ended.recv()).await;
         self.background.shutdown().await;
@@ -169,29 +163,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-fn note(addresses: &Mutex<Vec<SocketAddr>>, bound: &Bound) {
-    addresses.lock().unwrap_or_else(PoisonError::into_inner).push(bound.address());
-}
-
-async fn serve_later(
-    mut bound: mpsc::UnboundedReceiver<Bound>,
-    host: Host,
-    app: App,
-    addresses: Arc<Mutex<Vec<SocketAddr>>>,
-) {
-    let mut serving = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = host.shutdown().requested() => break,
-            Some(one) = bound.recv() => {
-                note(&addresses, &one);
-                serving.spawn(serve(one, host.clone(), handler(app.clone())));
-            }
-        }
-    }
-    while serving.join_next().await.is_some() {}
 }
 
 /// Asks the policy for the rules now and then. Those that are not good never take the place of good ones (semantics A7).

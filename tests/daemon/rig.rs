@@ -180,7 +180,7 @@ fn host(clock: Clock, folder: &Path) -> Host {
 }
 
 /// TLS that takes any certificate's root from the test; plain HTTP does not care.
-fn trusting() -> rustls::ClientConfig {
+pub(crate) fn trusting() -> rustls::ClientConfig {
     rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use kumo_tsa::mail::log::{Attempt, Entry, Logger};
-use kumo_tsa::mail::lua::log::install;
-use kumo_tsa::mail::{Address, Message, Reply};
+use kumo_tsa::mail::{Address, Message, Reply, lua};
 use kumo_tsa_core::wire::{Kind, Record};
 use serde_json::{Value, json};
 
@@ -12,7 +11,7 @@ use crate::support::{Bench, call};
 
 /// A host whose policy configures its logs with `text` in `init`.
 async fn logging(text: &str) -> Bench {
-    let bench = Bench::new().with(install);
+    let bench = lua::installs().iter().fold(Bench::new(), |bench, install| bench.with(*install));
     let policy = bench.load(&format!("kumo.on('init', function()\n{text}\nend)")).await;
     if let Err(error) = call::<()>(&policy, "init", ()).await {
         panic!("{}", bench.text(&error));
@@ -122,7 +121,7 @@ async fn a_message_that_carries_a_record_logs_no_reception() {
 
 #[tokio::test]
 async fn what_is_wrong_is_said_where_it_is_configured() {
-    let bench = Bench::new().with(install);
+    let bench = lua::installs().iter().fold(Bench::new(), |bench, install| bench.with(*install));
     for (table, expected) in [
         ("{}", "deserialize error: missing field `log_dir`"),
         ("{ log_dir = 'x', nonsense = 1 }", "deserialize error: unknown field `nonsense`"),
@@ -136,6 +135,7 @@ async fn what_is_wrong_is_said_where_it_is_configured() {
             "{ log_dir = 'x', per_record = { Any = { template = '{{ a' } } }",
             "field `per_record.Any.template`: syntax error",
         ),
+        ("{ log_dir = 'x', filter_event = 'absent' }", "event `absent` has not been registered"),
         ("{ log_dir = '/proc/no' }", "cannot use the folder `/proc/no`"),
     ] {
         let error = bench.fails(&format!("kumo.configure_local_logs {table}")).await;
@@ -145,10 +145,31 @@ async fn what_is_wrong_is_said_where_it_is_configured() {
 
 #[tokio::test(start_paused = true)]
 async fn want_of_room_is_told_of() {
-    let bench = logging(
-        "kumo.configure_local_logs { log_dir = '/var/log/kumomta', min_free_space = 1e15, min_free_inodes = 0 }",
-    )
-    .await;
+    let bench = logging("kumo.configure_local_logs { log_dir = '/var/log/kumomta', min_free_space = 1000000000000000, min_free_inodes = 0 }").await;
     let why = Logger::of(&bench.host).health().unwrap_err();
-    assert!(why.contains("bytes free: expected at least 1000000000000000"), "{why}");
+    assert!(why.contains("bytes are free, and it wants 1000000000000000"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_may_choose_whose_records_are_written() {
+    let bench = lua::installs().iter().fold(Bench::new(), |bench, install| bench.with(*install));
+    let policy = bench
+        .load(
+            "kumo.on('init', function()
+               kumo.configure_local_logs { log_dir = '/var/log/kumomta', filter_event = 'wanted' }
+               kumo.configure_bounce_classifier { files = { '/opt/kumomta/share/bounce_classifier/iana.toml' } }
+             end)
+             kumo.on('wanted', function(msg) return msg:get_meta('tenant') == 't' end)",
+        )
+        .await;
+    call::<()>(&policy, "init", ()).await.unwrap();
+    let (wanted, other) = (message(&bench), message(&bench));
+    other.set_meta("tenant", json!("other"));
+    for message in [&wanted, &other] {
+        log(&bench, message, Kind::Bounce, "5.1.1 no such user").await;
+    }
+    Logger::of(&bench.host).stop().await;
+    let text = &files(&folder(&bench, "/var/log/kumomta"))[0].1;
+    assert_eq!(text.lines().count(), 1);
+    assert!(text.contains(&wanted.id().to_string()) && text.contains("\"InvalidRecipient\""), "{text}");
 }

@@ -1,11 +1,13 @@
 //! The mail host.
 
+mod admin;
 mod automation;
 mod client;
 mod config;
 mod delivery;
 mod helper;
 mod hold;
+mod hook;
 mod inject;
 mod kumod;
 mod log;

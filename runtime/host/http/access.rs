@@ -42,6 +42,45 @@ pub enum Offered {
 pub trait Credentials: Send + Sync {
     /// `Ok(false)` refuses them; an error says that it could not be told, and why.
     fn check<'a>(&'a self, offered: &'a Offered) -> BoxFuture<'a, Result<bool, String>>;
+
+    /// Is told what was decided of requests that need more than nothing. Forgets it, unless said otherwise.
+    fn note(&self, _decision: Decision) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Whether [`note`](Self::note) does anything.
+    fn takes_note(&self) -> bool {
+        false
+    }
+}
+
+/// What was decided of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// Whether credentials are good.
+    Authentication {
+        /// Whose they are said to be.
+        who: String,
+        /// Where the request came from.
+        ip: IpAddr,
+        /// Whether they are.
+        good: bool,
+    },
+    /// Whether a request is permitted.
+    Authorization {
+        /// Whose credentials came with it.
+        who: Option<String>,
+        /// Where it came from.
+        ip: IpAddr,
+        /// Whether that is one of the listener's trusted hosts.
+        trusted: bool,
+        /// What it wanted to do.
+        method: String,
+        /// To what: `http_listener/ADDRESS/PATH`.
+        resource: String,
+        /// Whether it may.
+        permitted: bool,
+    },
 }
 
 /// What a resource asks of its callers.
@@ -100,22 +139,27 @@ impl Access {
             return Ok(caller);
         }
         if let Some(value) = headers.get(header::AUTHORIZATION) {
-            caller.identity = Some(self.identify(value).await?);
+            caller.identity = Some(self.identify(ip, value).await?);
         }
         let permitted = match need {
             Need::Nothing => true,
             Need::Known => trusted || caller.identity.is_some(),
             Need::Trusted => trusted,
         };
+        let resource = || format!("http_listener/{}/{}", peer.listener.address, path.trim_start_matches('/'));
+        if self.credentials.takes_note() {
+            let (who, method) = (caller.identity.clone(), method.to_string());
+            let decision = Decision::Authorization { who, ip, trusted, method, resource: resource(), permitted };
+            self.credentials.note(decision).await;
+        }
         if permitted {
             return Ok(caller);
         }
         let who = caller.identity.as_deref().unwrap_or("<Unauthenticated>@");
-        let (address, path) = (peer.listener.address, path.trim_start_matches('/'));
-        Err(unauthorized(format!("{who} ip={ip} not permitted {method} on http_listener/{address}/{path}")))
+        Err(unauthorized(format!("{who} ip={ip} not permitted {method} on {}", resource())))
     }
 
-    async fn identify(&self, value: &HeaderValue) -> Result<String, Answer> {
+    async fn identify(&self, ip: IpAddr, value: &HeaderValue) -> Result<String, Answer> {
         let offered = parse_authorization(value).map_err(|why| plain(StatusCode::BAD_REQUEST, why))?;
         let key: [u8; 32] = Sha256::digest(value.as_bytes()).into();
         let good = if let Some(good) = self.recall(&key) {
@@ -128,6 +172,13 @@ impl Access {
             self.remember(key, good);
             good
         };
+        if self.credentials.takes_note() {
+            let who = match &offered {
+                Offered::Basic { user, .. } => user.clone(),
+                Offered::Bearer { .. } => "<bearer>".to_owned(),
+            };
+            self.credentials.note(Decision::Authentication { who, ip, good }).await;
+        }
         match (good, offered) {
             (true, Offered::Basic { user, .. }) => Ok(user),
             (true, Offered::Bearer { .. }) => Ok("<bearer>".to_owned()),

@@ -3,19 +3,23 @@
 mod access;
 mod body;
 mod listener;
+mod liveness;
 mod openapi;
 mod serve;
+mod serving;
 mod standing;
 mod tls;
 
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 
-pub use access::{Access, Caller, Credentials, Need, Offered};
+pub use access::{Access, Caller, Credentials, Decision, Need, Offered};
 pub use body::{JSON, read_body, wanted_json};
 pub use listener::{BindError, Bound, Listener, Parameters, hostname};
+pub use liveness::Liveness;
 pub use openapi::Endpoint;
 pub use serve::{Peer, serve};
+pub use serving::Serving;
 pub use standing::standing_routes;
 
 /// A response of any daemon.

@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::routing::{get, post};
 
-use super::{Access, Answer, Endpoint, Need, json, listener, openapi, plain, read_body};
+use super::{Access, Answer, Endpoint, Liveness, Need, json, listener, openapi, plain, read_body};
 use crate::host::{Host, metrics};
 
 /// What a request to administrate may send at most.
@@ -31,7 +31,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new("get", "/api/admin/memory/stats", Need::Trusted, "How much memory the process has"),
     Endpoint::new("get", "/api/admin/task-dump", Need::Trusted, "Where all tasks are, if this build can tell"),
     Endpoint::new("post", "/api/admin/set_diagnostic_log_filter/v1", Need::Trusted, "Changes what is logged"),
-    Endpoint::new("get", "/api/check-liveness/v1", Need::Nothing, "Says OK while requests are answered"),
+    Endpoint::new("get", "/api/check-liveness/v1", Need::Nothing, "Says OK while the daemon can do its work"),
     Endpoint::new("get", "/rapidoc", Need::Nothing, "Lists the endpoints as a page"),
     Endpoint::new("get", "/api-docs/openapi.json", Need::Nothing, "Describes the endpoints for tools"),
 ];
@@ -40,11 +40,18 @@ const ENDPOINTS: &[Endpoint] = &[
 /// the description of these endpoints and of the daemon's `own`, for anyone.
 pub fn standing_routes(host: &Host, access: &Arc<Access>, own: &[Endpoint]) -> Router {
     let described: Arc<[Endpoint]> = [own, ENDPOINTS].concat().into();
-    let page = described.clone();
+    let (page, liveness) = (described.clone(), Liveness::of(host));
     administration(host, access)
-        .route("/api/check-liveness/v1", get(|| async { plain(StatusCode::OK, "OK") }))
+        .route("/api/check-liveness/v1", get(move || async move { live(&liveness) }))
         .route("/rapidoc", get(move || async move { openapi::page_answer(&page) }))
         .route("/api-docs/openapi.json", get(move || async move { openapi::document_answer(&described) }))
+}
+
+fn live(liveness: &Liveness) -> Answer {
+    match liveness.check() {
+        Ok(()) => plain(StatusCode::OK, "OK"),
+        Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, why),
+    }
 }
 
 fn administration(host: &Host, access: &Arc<Access>) -> Router {

@@ -67,7 +67,7 @@ pub struct QueueConfig {
     #[serde(deserialize_with = "list")]
     pub shrink_policy: Vec<Shrinking>,
     #[serde(skip)]
-    given: BTreeSet<String>,
+    pub(in crate::mail) given: BTreeSet<String>,
 }
 
 /// What a message that waits for longer than `interval` drops from memory.

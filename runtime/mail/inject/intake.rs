@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::host::Host;
 use crate::mail::Message;
+use crate::mail::queue::{Accept, Queues};
 
 /// Takes messages over: into the spool, the log and the queues.
 pub trait Intake: Send + Sync {
@@ -22,16 +23,19 @@ pub struct NotTaken(pub String);
 
 type Slot = ArcSwapOption<Box<dyn Intake>>;
 
-/// Sets where messages go on this host.
+/// Sets where messages go on this host, in the place of its queues.
 pub fn set_intake(host: &Host, intake: impl Intake + 'static) {
     let intake: Box<dyn Intake> = Box::new(intake);
     host.slot(Slot::empty).store(Some(Arc::new(intake)));
 }
 
-/// Hands messages over.
+/// Hands messages over: to the host's queues, if nothing else was set.
 pub(in crate::mail) async fn accept(host: &Host, messages: Vec<Message>, deferred_spool: bool) -> Result<(), NotTaken> {
-    let intake = host.slot(Slot::empty).load_full();
-    let intake =
-        intake.ok_or_else(|| NotTaken("the mail host has not started yet: it takes no messages".to_owned()))?;
-    intake.accept(messages, deferred_spool).await
+    match host.slot(Slot::empty).load_full() {
+        Some(intake) => intake.accept(messages, deferred_spool).await,
+        None => {
+            let taken = Queues::of(host).accept(messages, Accept { deferred_spool, log_reception: true }).await;
+            taken.map_err(|error| NotTaken(format!("{:#}", anyhow::Error::from(error))))
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub use route::{ENDPOINTS, routes};
 pub use template::Error as TemplateError;
 
 use super::address::BadAddress;
-use super::lua::inject::message_generated;
+use super::lua::inject::Asker;
 use super::{Address, Message, Rejection, trace};
 use crate::host::Host;
 use crate::policy::{self, Policy};
@@ -72,8 +72,9 @@ pub async fn inject(policy: &Policy, request: &Request, origin: &Origin) -> Resu
         return Ok(Response::default());
     }
     let mut response = Response::default();
+    let mut making = Making::new(policy, generator);
     for recipient in &request.recipients {
-        let done = match make(policy, &generator, request, recipient, &sender, origin).await {
+        let done = match making.make(request, recipient, &sender, origin).await {
             Ok(message) => accept(host, vec![message], request.deferred_spool).await.map_err(|error| error.to_string()),
             Err(why) => Err(why),
         };
@@ -86,8 +87,9 @@ pub async fn inject(policy: &Policy, request: &Request, origin: &Origin) -> Resu
 pub async fn build(policy: &Policy, request: &Request, origin: &Origin) -> Result<Vec<Message>, String> {
     let (generator, sender) = check(request).map_err(|refused| refused.to_string())?;
     let mut messages = Vec::with_capacity(request.recipients.len());
+    let mut making = Making::new(policy, generator);
     for recipient in &request.recipients {
-        let made = make(policy, &generator, request, recipient, &sender, origin).await;
+        let made = making.make(request, recipient, &sender, origin).await;
         messages.push(made.map_err(|why| format!("recipient `{}`: {why}", recipient.email))?);
     }
     Ok(messages)
@@ -134,29 +136,41 @@ fn check(request: &Request) -> Result<(Generator<'_>, Address), Refused> {
     Ok((generator, sender))
 }
 
-async fn make(
-    policy: &Policy,
-    generator: &Generator<'_>,
-    request: &Request,
-    recipient: &Recipient,
-    sender: &Address,
-    origin: &Origin,
-) -> Result<Message, String> {
-    let now = policy.host().clock().now();
-    let to = Address::parse(&recipient.email).map_err(|error| error.to_string())?;
-    if to.is_null() {
-        return Err("the recipient has no address".to_owned());
+/// What makes the messages of one request.
+struct Making<'a> {
+    host: &'a Host,
+    generator: Generator<'a>,
+    asker: Asker<'a>,
+}
+
+impl<'a> Making<'a> {
+    fn new(policy: &'a Policy, generator: Generator<'a>) -> Self {
+        Self { host: policy.host(), generator, asker: Asker::new(policy) }
     }
-    let message = Message::new(sender.clone(), vec![to], Vec::new(), now);
-    let data = generator.make(recipient, message.id(), sender, now).map_err(|error| error.to_string())?;
-    message.set_data(data);
-    note(&message, origin);
-    if let Some(metadata) = &recipient.metadata {
-        message.set_meta("extra", Value::Object(metadata.clone()));
+
+    async fn make(
+        &mut self,
+        request: &Request,
+        recipient: &Recipient,
+        sender: &Address,
+        origin: &Origin,
+    ) -> Result<Message, String> {
+        let now = self.host.clock().now();
+        let to = Address::parse(&recipient.email).map_err(|error| error.to_string())?;
+        if to.is_null() {
+            return Err("the recipient has no address".to_owned());
+        }
+        let message = Message::new(sender.clone(), vec![to], Vec::new(), now);
+        let data = self.generator.make(recipient, message.id(), sender, now).map_err(|error| error.to_string())?;
+        message.set_data(data);
+        note(&message, origin);
+        if let Some(metadata) = &recipient.metadata {
+            message.set_meta("extra", Value::Object(metadata.clone()));
+        }
+        trace::add(&message, &request.trace_headers.clone().into(), now).await.map_err(|error| error.to_string())?;
+        self.asker.message_generated(&message, origin).await.map_err(|error| explain(&error))?;
+        Ok(message)
     }
-    trace::add(&message, &request.trace_headers.clone().into(), now).await.map_err(|error| error.to_string())?;
-    message_generated(policy, &message, origin).await.map_err(|error| explain(&error))?;
-    Ok(message)
 }
 
 fn note(message: &Message, origin: &Origin) {

@@ -1,12 +1,19 @@
 //! A local log: records written to files (interface C.7).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::backlog::{Backlog, Jobs, Woken};
 use super::pattern::Names;
 use super::record::{Captured, Record};
 use super::selection::Selection;
-use super::space::Least;
+use super::space::Room;
 use super::writer::Writer;
+use crate::mail::message::Message;
+use crate::policy::{self, Event, Policy};
+
+/// How many messages a filter is asked about before their records go on.
+const BATCH: usize = 64;
 
 /// One call of `kumo.configure_local_logs`.
 #[derive(Debug)]
@@ -14,25 +21,73 @@ pub(in crate::mail) struct LocalLog {
     pub(in crate::mail) selection: Selection,
     pub(in crate::mail) meta: Names,
     pub(in crate::mail) headers: Names,
-    pub(in crate::mail) writer: Writer,
+    pub(in crate::mail) writer: Arc<Writer>,
+    /// Stands before the writer where the policy wants to be asked.
+    pub(in crate::mail) filter: Option<Filter>,
     /// The real folders, and what must be free there.
     pub(in crate::mail) folders: Vec<PathBuf>,
-    pub(in crate::mail) least: Least,
+    pub(in crate::mail) room: Room,
 }
 
 impl LocalLog {
-    pub(super) async fn write(&self, record: &Record, captured: &Captured) {
+    pub(super) async fn write(&self, record: &Record, captured: &Captured, message: &Message) {
         let Some(form) = self.selection.form(record.kind) else { return };
         let mut line = form.write(&record.row(captured));
         if !line.ends_with('\n') {
             line.push('\n');
         }
-        self.writer.write(form.place, line.into_bytes()).await;
+        let line = Text { place: form.place, bytes: line.into_bytes() };
+        match &self.filter {
+            Some(filter) => filter.0.push((message.clone(), line)).await,
+            None => self.writer.write(line.place, line.bytes).await,
+        }
     }
 
     /// Why no mail should be taken for now.
     pub(super) fn trouble(&self) -> Option<String> {
-        let short = || self.folders.iter().find_map(|folder| self.least.check(folder).err());
+        let short = || self.folders.iter().find_map(|folder| self.room.check(folder).err());
         self.writer.trouble().or_else(short)
+    }
+
+    pub(super) async fn stop(&self) {
+        if let Some(filter) = &self.filter {
+            filter.0.stop().await;
+        }
+        self.writer.stop().await;
+    }
+}
+
+#[derive(Debug)]
+struct Text {
+    place: usize,
+    bytes: Vec<u8>,
+}
+
+/// Asks a policy's event, beside whoever logs, which messages' records are written.
+#[derive(Debug)]
+pub(in crate::mail) struct Filter(Backlog<(Message, Text)>);
+
+impl Filter {
+    pub(in crate::mail) fn start(policy: Policy, event: String, writer: Arc<Writer>, back_pressure: usize) -> Self {
+        let event = Event::named(event);
+        Self(Backlog::start(back_pressure, |jobs| Self::run(policy, event, writer, jobs)))
+    }
+
+    async fn run(policy: Policy, event: Event<Message, bool>, writer: Arc<Writer>, mut jobs: Jobs<(Message, Text)>) {
+        let mut batch = Vec::new();
+        while jobs.next(&mut batch, BATCH, None).await != Woken::Last {
+            for (message, text) in batch.drain(..) {
+                let wanted = match policy.call(&event, message).await {
+                    Ok(answer) => answer.unwrap_or(false),
+                    Err(error) => {
+                        tracing::error!("a record is written because its filter failed: {}", policy::explain(&error));
+                        true
+                    }
+                };
+                if wanted {
+                    writer.write(text.place, text.bytes).await;
+                }
+            }
+        }
     }
 }

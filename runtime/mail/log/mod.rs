@@ -1,5 +1,12 @@
 //! What is logged: one record for each thing that becomes of a message (interface C.6).
 
+mod accounting;
+pub(super) mod audit;
+mod backlog;
+pub mod classifier;
+mod disposition;
+pub(super) mod hook;
+mod intake;
 mod local;
 mod logger;
 mod node;
@@ -7,8 +14,9 @@ pub(super) mod pattern;
 mod record;
 pub(super) mod segment;
 pub(super) mod selection;
-pub mod space;
+mod space;
 pub(super) mod template;
+mod traffic;
 pub(super) mod writer;
 
 use std::net::SocketAddr;
@@ -19,8 +27,12 @@ use super::address::Address;
 use super::message::Message;
 use super::reply::Reply;
 
-pub(super) use local::LocalLog;
-pub use logger::Logger;
+pub use audit::Audit;
+pub use hook::{Intake, Refusal, SHOULD_ENQUEUE};
+pub use intake::ToQueues;
+pub(super) use local::{Filter, LocalLog};
+pub use logger::{Logger, hook_queue};
+pub use space::Room;
 
 /// Where a session went to.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -86,11 +86,6 @@ impl Record {
         self.reception_protocol.as_deref()
     }
 
-    /// How the message was delivered, or was to be.
-    pub(super) fn delivery_protocol(&self) -> Option<&str> {
-        self.attempt.protocol.as_deref()
-    }
-
     /// What is written, with what was captured of the message.
     pub(super) fn row<'a>(&'a self, captured: &'a Captured) -> Row<'a> {
         let Attempt { site: _, peer, pool, source, source_address, protocol, tls, provider, session } = &self.attempt;

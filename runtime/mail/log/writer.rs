@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::backlog::{Backlog, Jobs, Woken};
 use super::segment::{Line, Now, Segments};
 use crate::host::Clock;
 
@@ -25,9 +24,7 @@ const LAST_TRIES: u32 = 3;
 /// Writes the lines of one log.
 #[derive(Debug)]
 pub(in crate::mail) struct Writer {
-    lines: mpsc::Sender<Line>,
-    stop: watch::Sender<bool>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    lines: Backlog<Line>,
     trouble: Trouble,
 }
 
@@ -47,19 +44,14 @@ impl Writer {
         if let Err(cause) = segments.prepare() {
             return Err((segments.folders().next().map(PathBuf::from).unwrap_or_default(), cause));
         }
-        let (lines, receiver) = mpsc::channel(back_pressure.clamp(1, tokio::sync::Semaphore::MAX_PERMITS));
-        let (stop, stopped) = watch::channel(false);
         let trouble = Trouble::default();
-        let loop_ = Loop { clock, segments: Some(segments), stopped, trouble: trouble.clone(), said: None };
-        let task = tokio::spawn(loop_.run(receiver));
-        Ok(Self { lines, stop, task: Mutex::new(Some(task)), trouble })
+        let scribe = Scribe { clock, segments: Some(segments), trouble: trouble.clone(), said: None };
+        Ok(Self { lines: Backlog::start(back_pressure, |jobs| scribe.run(jobs)), trouble })
     }
 
     /// Gives a line to it. Waits while too many wait already.
     pub(in crate::mail) async fn write(&self, place: usize, bytes: Vec<u8>) {
-        if self.lines.send(Line { place, bytes, taken: 0 }).await.is_err() {
-            tracing::error!("a line came after its log was closed, and is lost");
-        }
+        self.lines.push(Line { place, bytes, taken: 0 }).await;
     }
 
     /// Why nothing can be written at the moment.
@@ -69,54 +61,33 @@ impl Writer {
 
     /// Writes what waits, closes the files, and ends.
     pub(in crate::mail) async fn stop(&self) {
-        self.stop.send_replace(true);
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(task) = task {
-            // A task that panicked has said so.
-            let _ = task.await;
-        }
+        self.lines.stop().await;
     }
 }
 
-struct Loop {
+struct Scribe {
     clock: Clock,
     /// Away while they are written to.
     segments: Option<Segments>,
-    stopped: watch::Receiver<bool>,
     trouble: Trouble,
     /// When the trouble was told of.
     said: Option<Instant>,
 }
 
-impl Loop {
-    async fn run(mut self, mut receiver: mpsc::Receiver<Line>) {
-        let mut batch = Vec::with_capacity(BATCH);
+impl Scribe {
+    async fn run(mut self, mut jobs: Jobs<Line>) {
+        let mut batch = Vec::new();
         loop {
             let due = self.segments.as_ref().and_then(Segments::due);
-            let wait = async {
-                match due {
-                    Some(due) => tokio::time::sleep_until(due).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let ended = tokio::select! {
-                biased;
-                taken = receiver.recv_many(&mut batch, BATCH) => taken == 0,
-                () = wait => false,
-                _ = self.stopped.wait_for(|stop| *stop) => {
-                    // What waits in the channel is taken before the end of it is seen.
-                    receiver.close();
-                    false
-                }
-            };
-            if !self.write(batch.drain(..).collect(), ended).await || ended {
+            let last = jobs.next(&mut batch, BATCH, due).await == Woken::Last;
+            if !self.write(&jobs, batch.drain(..).collect(), last).await || last {
                 return;
             }
         }
     }
 
     /// Writes until it is done; `false` if it never will be.
-    async fn write(&mut self, mut lines: VecDeque<Line>, close: bool) -> bool {
+    async fn write(&mut self, jobs: &Jobs<Line>, mut lines: VecDeque<Line>, close: bool) -> bool {
         let mut tries = 0;
         loop {
             let Some(mut segments) = self.segments.take() else { return false };
@@ -136,7 +107,7 @@ impl Loop {
                 return true;
             };
             self.failed(&cause);
-            if *self.stopped.borrow() {
+            if jobs.is_stopping() {
                 tries += 1;
                 if tries > LAST_TRIES {
                     tracing::error!("{} records cannot be written and are lost: {cause}", lines.len());

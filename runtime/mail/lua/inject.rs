@@ -9,7 +9,7 @@ use super::failure;
 use crate::host::Host;
 use crate::mail::Message;
 use crate::mail::inject::{self, Origin, Request};
-use crate::policy::{self, Event, Policy};
+use crate::policy::{self, Event, Pinned, Policy};
 
 /// Asked for each message that was made of an injection, before it is handed over.
 const HTTP_MESSAGE_GENERATED: Event<(Message, Auth), ()> = Event::single("http_message_generated");
@@ -23,20 +23,44 @@ impl IntoLua for Auth {
     }
 }
 
-/// Asks the policy about a message that was made. A rejection is in the error.
-pub(in crate::mail) async fn message_generated(
-    policy: &Policy,
-    message: &Message,
-    origin: &Origin,
-) -> std::result::Result<(), policy::Error> {
-    if !policy.defines(HTTP_MESSAGE_GENERATED.name()) {
-        return Ok(());
+/// Asks the policy about the messages of one request, in one Lua context.
+pub(in crate::mail) struct Asker<'p> {
+    policy: &'p Policy,
+    context: Option<Pinned>,
+}
+
+impl<'p> Asker<'p> {
+    pub(in crate::mail) fn new(policy: &'p Policy) -> Self {
+        Self { policy, context: None }
     }
-    let ip = origin.received_from.as_deref().and_then(|from| from.parse().ok()).map(|at: SocketAddr| at.ip());
-    let identities: Vec<_> =
-        origin.http_auth.iter().map(|who| json!({"identity": who, "context": "HttpAuth"})).collect();
-    let auth = json!({"peer_address": ip, "identities": identities, "groups": []});
-    policy.call(&HTTP_MESSAGE_GENERATED, (message.clone(), Auth(auth))).await.map(drop)
+
+    /// Asks about a message that was made. A rejection is in the error.
+    pub(in crate::mail) async fn message_generated(
+        &mut self,
+        message: &Message,
+        origin: &Origin,
+    ) -> std::result::Result<(), policy::Error> {
+        if !self.policy.defines(HTTP_MESSAGE_GENERATED.name()) {
+            return Ok(());
+        }
+        // After a handler that failed the next message gets another context.
+        let mut context = match self.context.take() {
+            Some(context) if !context.is_spent() => context,
+            _ => self.policy.pin().await?,
+        };
+        let asked = context.call(&HTTP_MESSAGE_GENERATED, (message.clone(), Auth::of(origin))).await;
+        self.context = Some(context);
+        asked.map(drop)
+    }
+}
+
+impl Auth {
+    fn of(origin: &Origin) -> Self {
+        let ip = origin.received_from.as_deref().and_then(|from| from.parse().ok()).map(|at: SocketAddr| at.ip());
+        let identity = |who: &String| json!({"identity": who, "context": "HttpAuth"});
+        let identities: Vec<_> = origin.http_auth.iter().map(identity).collect();
+        Self(json!({"peer_address": ip, "identities": identities, "groups": []}))
+    }
 }
 
 /// Puts the functions there.

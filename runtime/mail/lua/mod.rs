@@ -6,6 +6,7 @@ mod automation;
 pub(super) mod config;
 pub mod connection;
 mod hold;
+pub(super) mod http;
 pub(super) mod inject;
 pub(super) mod key;
 pub mod listener;
@@ -26,6 +27,7 @@ pub const fn installs() -> &'static [Install] {
         automation::install,
         config::install,
         hold::install,
+        http::install,
         inject::install,
         listener::install,
         log::install,

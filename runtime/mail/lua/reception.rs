@@ -51,13 +51,11 @@ async fn ask<A: IntoLuaMulti, R: FromLuaMulti>(
 /// What a client is told when a handler failed: what was raised with `kumo.reject` or `kumo.disconnect`; else that there
 /// are difficulties, and the log says which.
 pub fn rejection(error: &policy::Error, hostname: &str) -> Rejection {
-    match error.downcast_ref::<Rejection>() {
-        Some(rejection) => rejection.clone(),
-        None => {
-            tracing::error!("{}", policy::explain(error));
-            difficulties(hostname)
-        }
+    if let Some(rejection) = error.downcast_ref::<Rejection>() {
+        return rejection.clone();
     }
+    tracing::error!("{}", policy::explain(error));
+    difficulties(hostname)
 }
 
 /// What a client is told when this host is at fault.
@@ -133,6 +131,7 @@ pub async fn rewrite(
 }
 
 /// `smtp_server_auth_plain`; without a handler no credentials are good.
+#[allow(clippy::similar_names, reason = "they are called so (RFC 4616)")]
 pub async fn auth_plain(
     policy: &Policy,
     (authz, authc, password): (&str, &str, &str),

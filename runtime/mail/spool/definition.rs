@@ -81,7 +81,7 @@ impl Default for Least {
 impl Least {
     /// How much that is of `all`.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and `all`")]
-    pub(super) fn of(self, all: u64) -> u64 {
+    pub(in crate::mail) fn of(self, all: u64) -> u64 {
         match self {
             Self::Percent(percent) => (all as f64 * percent / 100.0) as u64,
             Self::Count(count) => count,

@@ -12,7 +12,7 @@ use super::Throttles;
 pub(super) struct Leases(Mutex<HashMap<Arc<str>, Held>>);
 
 #[derive(Default, Debug)]
-pub(super) struct Held {
+struct Held {
     count: u64,
     waiting: usize,
     released: Arc<Notify>,
@@ -81,7 +81,12 @@ impl Throttles {
 }
 
 impl Leases {
-    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Held>> {
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,6 +1,7 @@
 //! The helpers in `policy-extras/`.
 
 mod existing;
+mod meta;
 mod path;
 mod pattern;
 mod policy_utils;

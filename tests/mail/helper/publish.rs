@@ -150,3 +150,15 @@ async fn each_daemon_has_its_own_hook() {
         assert_eq!(daemon.taken(), [one]);
     }
 }
+
+#[tokio::test]
+async fn what_is_no_line_does_not_shift_the_fates_of_others() {
+    let rig = Rig::new(RULES).start().await;
+    let stage = stage(ours, &rig.url(""), "").await;
+    let pretty = serde_json::to_string_pretty(&record(1, "a")).unwrap();
+    let texts = vec![String::from("\n"), pretty, String::from("{\n}"), record(2, "b").to_string()];
+    let (done, fates) = stage.deliver_texts(&hook(&rig), "send_batch", texts).await;
+    assert!(done, "{fates}");
+    let taken: Vec<_> = fates.as_array().unwrap().iter().map(Value::is_string).collect();
+    assert_eq!(taken, [false, true, false, true], "{fates}");
+}

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use kumo_tsa::mail::automation::Automation;
 use kumo_tsa::mail::hold::Holds;
+use kumo_tsa::mail::{Address, Message};
+use kumo_tsa::policy::Event;
 use kumo_tsa_core::wire::QueueName;
-use serde_json::json;
+use mlua::Table;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::rig::{Stage, Standin, real};
@@ -118,11 +121,11 @@ async fn p7_what_is_known_of_a_daemon_holds_while_it_is_away() {
 async fn an_existing_daemon_holds_mail_here() {
     let daemon = Standin::start().await;
     let end = "2036-01-01T00:00:00Z";
-    let hold = json!({"rule_hash": "abc", "domain": "example.com", "reason": "automation rule: x", "expires": end,
+    let told = json!({"rule_hash": "abc", "domain": "example.com", "reason": "automation rule: x", "expires": end,
                       "tenant": "tenant", "campaign": null, "site_name": SITE, "source": "unspecified"});
-    daemon.hold(&json!({"ReadyQSuspension": hold}));
-    daemon.hold(&json!({"SchedQSuspension": hold}));
-    daemon.hold(&json!({"SchedQBounce": hold}));
+    daemon.hold(&json!({"ReadyQSuspension": told}));
+    daemon.hold(&json!({"SchedQSuspension": told}));
+    daemon.hold(&json!({"SchedQBounce": told}));
     let stage = following(std::slice::from_ref(&daemon.url)).await;
     let held = || stage.path_is_held() && stage.queue_is_held() && stage.queue_is_bounced();
     stage.until("what holds", held).await;
@@ -189,4 +192,40 @@ async fn options_of_sources_are_those_of_the_host() {
     for (finding, begin) in found.iter().zip(begins) {
         assert!(finding.starts_with(begin), "{found:#?}");
     }
+}
+
+/// A message as log hooks make it.
+fn hooked(stage: &Stage, record: &Value) -> Message {
+    let address = |text: &str| Address::parse(text).unwrap();
+    let recipients = vec![address("to@example.com")];
+    let text = format!("{record}\n").into_bytes();
+    let message = Message::new(address("from@sender.example"), recipients, text, stage.bench.host.clock().now());
+    message.set_meta("log_record", record.clone());
+    message.set_meta("reception_protocol", "LogRecord".into());
+    message
+}
+
+#[tokio::test]
+async fn records_go_from_the_hook_to_the_daemon_as_messages() {
+    let rig = Rig::new(RULES).start().await;
+    let hook = format!("{}.tsa.kumomta", rig.url(""));
+    let stage = Stage::started(real, RULES, &format!("publish = {{ '{}' }}", rig.url(""))).await;
+    let should_enqueue: Event<(Message, String), bool> = Event::multiple("should_enqueue_log_record");
+    let mut messages = Vec::new();
+    for (number, content) in [(1, "three times"), (2, "fine"), (3, "three times"), (4, "three times")] {
+        let message = hooked(&stage, &record(number, content));
+        if stage.policy.ask(&should_enqueue, (message.clone(), hook.clone())).await.unwrap() {
+            assert_eq!(message.meta("queue"), Some(json!(hook)));
+            messages.push(message);
+        }
+    }
+    assert_eq!(messages.len(), 3);
+    // What the host does to deliver them.
+    let mut pinned = stage.policy.pin().await.unwrap();
+    let make: Event<(String, Option<String>, Option<String>), Table> = Event::named(format!("make.{hook}"));
+    let connection = pinned.call(&make, (hook, None, None)).await.unwrap().unwrap();
+    let fates: Vec<String> = pinned.call_method("send_batch", &connection, "send_batch", messages).await.unwrap();
+    assert_eq!(fates, vec![format!("taken by {}", rig.url("")); 3]);
+    let () = pinned.call_method("close", &connection, "close", ()).await.unwrap();
+    assert_eq!(rig.json("/tsa/effects.json").await.as_array().map_or(0, Vec::len), 1);
 }

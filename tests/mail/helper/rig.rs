@@ -127,7 +127,8 @@ function kumo.on(event, handler)
 end
 
 function message(text)
-  local meta = { log_record = kumo.json_parse(text), reception_protocol = 'LogRecord' }
+  local ok, record = pcall(kumo.json_parse, text)
+  local meta = { log_record = ok and record or nil, reception_protocol = 'LogRecord' }
   return {
     meta = meta,
     get_meta = function(_, key) return meta[key] end,

@@ -155,6 +155,7 @@ pub struct Parameters {
 
 /// What holds for a connection.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Settings {
     /// What the server calls itself. Default: the system's name.
     pub hostname: String,

@@ -94,7 +94,7 @@ impl Session {
         let policy = &self.server.policy;
         let rejected = |error| reception::rejection(&error, &self.settings.hostname);
         let deferred = self.settings.deferred_queue;
-        let recipients = self.relayed(transaction)?;
+        let recipients = relayed(transaction)?;
         let whole = Message::new(transaction.sender.clone(), recipients, content, self.server.host.clock().now());
         self.note_connection(&whole);
         if !deferred {
@@ -114,17 +114,6 @@ impl Session {
             Rejection { code: 451, message, closing: Closing::If421 }
         })?;
         Ok(ids)
-    }
-
-    /// Those to whom this client may send a message that is no report.
-    fn relayed(&self, transaction: &Transaction) -> Result<Vec<Address>, Rejection> {
-        let relayed = transaction.recipients.iter().filter(|recipient| recipient.relayed);
-        let relayed: Vec<_> = relayed.map(|recipient| recipient.address.clone()).collect();
-        if relayed.is_empty() {
-            let message = "5.7.1 relaying not permitted: only reports are taken for these recipients".to_owned();
-            return Err(Rejection { code: 550, message, closing: Closing::If421 });
-        }
-        Ok(relayed)
     }
 
     fn note_connection(&self, message: &Message) {
@@ -169,6 +158,17 @@ pub async fn show_deferred(policy: &crate::policy::Policy, message: &Message) ->
     reception::deferred_inject(policy, message, &connection)
         .await
         .map_err(|error| reception::rejection(&error, &hostname.unwrap_or_default()))
+}
+
+/// Those to whom this client may send a message that is no report.
+fn relayed(transaction: &Transaction) -> Result<Vec<Address>, Rejection> {
+    let relayed = transaction.recipients.iter().filter(|recipient| recipient.relayed);
+    let relayed: Vec<_> = relayed.map(|recipient| recipient.address.clone()).collect();
+    if relayed.is_empty() {
+        let message = "5.7.1 relaying not permitted: only reports are taken for these recipients".to_owned();
+        return Err(Rejection { code: 550, message, closing: Closing::If421 });
+    }
+    Ok(relayed)
 }
 
 fn batches(recipients: &[Address], handling: BatchHandling) -> Vec<Vec<Address>> {

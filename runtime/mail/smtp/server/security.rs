@@ -67,6 +67,7 @@ impl Session {
         self.say(answer, Some(&command)).await
     }
 
+    #[allow(clippy::similar_names, reason = "they are called so (RFC 4616)")]
     async fn check_plain(&mut self, response: &str) -> Answer {
         let Some((authz, authc, password)) = decode_plain(response) else {
             return Answer::new(501, "5.5.2 that is no response of the mechanism PLAIN");
@@ -165,6 +166,7 @@ fn parse_address(text: &str) -> Option<IpAddr> {
 }
 
 /// Authorization identity, authentication identity, password; the first is the second where it is not given.
+#[allow(clippy::similar_names, reason = "they are called so (RFC 4616)")]
 fn decode_plain(response: &str) -> Option<(String, String, String)> {
     let decoded = BASE64.decode(response.trim_ascii().as_bytes()).ok()?;
     let text = String::from_utf8(decoded).ok()?;
