@@ -139,7 +139,11 @@ impl Engine {
             let (open, busy) = ready.demand(&state);
             let limit = config.connection_limit.limit.get();
             let (allowed, more) = self.ramp.allowed(&path, limit, now);
-            let wanted = ideal(open + busy, limit);
+            let wanted = if config.aggressive_connection_opening {
+                limit.min((open + busy) as u64)
+            } else {
+                ideal(open + busy, limit)
+            };
             let sessions = state.sessions.len() as u64;
             if open == 0 || sessions >= wanted {
                 return Obstacle::default();
