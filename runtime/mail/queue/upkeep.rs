@@ -64,7 +64,7 @@ impl Engine {
         };
         self.learn_lane(&ready, &to.domain.as_str().into());
         let kept = ready.clone();
-        self.spawn(|engine| engine.keep(kept));
+        self.spawn(|engine| engine.look_after(kept));
         Ok(ready)
     }
 
@@ -79,7 +79,7 @@ impl Engine {
     }
 
     /// Looks after a ready queue until it is forgotten.
-    async fn keep(self: Arc<Self>, ready: Arc<Ready>) {
+    async fn look_after(self: Arc<Self>, ready: Arc<Ready>) {
         let mut epoch = self.world.epoch();
         epoch.mark_unchanged();
         loop {
