@@ -248,7 +248,7 @@ function Connection:request(body, content_type)
     return 0, (tostring(response):gsub('\n.*', ''))
   end
   local _, after = pcall(function()
-    return tonumber((response:headers()['retry-after']))
+    return tonumber(response:headers()['retry-after'])
   end)
   return response:status_code(), text, type(after) == 'number' and after or nil
 end

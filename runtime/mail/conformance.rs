@@ -62,7 +62,7 @@ impl Flag {
             }
             Self::NonCanonicalLineEndings => has_bare_end(message),
             Self::NameEndsWithSpace => header::fields(message).any(|field| spaced(message, &field)),
-            Self::LineTooLong => message.split(|byte| *byte == b'\n').any(|line| too_long(line)),
+            Self::LineTooLong => message.split(|byte| *byte == b'\n').any(too_long),
             Self::NeedsTransferEncoding => !message.is_ascii() || message.contains(&0),
             Self::MissingDateHeader => lacks("Date"),
             Self::MissingMessageIdHeader => lacks("Message-ID"),

@@ -50,9 +50,10 @@ impl Meta {
     /// Makes it small.
     pub(super) fn pack(&mut self) {
         if let Self::Open(map) = self {
-            *self = match map.is_empty() {
-                true => Self::default(),
-                false => Self::Packed(Value::Object(std::mem::take(map)).to_string().into()),
+            *self = if map.is_empty() {
+                Self::default()
+            } else {
+                Self::Packed(Value::Object(std::mem::take(map)).to_string().into())
             };
         }
     }

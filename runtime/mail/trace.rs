@@ -64,7 +64,7 @@ pub fn lines(message: &Message, wanted: &TraceHeaders, now: Time) -> String {
     }
     if wanted.supplemental_header {
         let value = reference(message, &wanted.include_meta_names);
-        lines.push_str(&format!("{}: {}\r\n", wanted.header_name, fold(&value)));
+        lines.extend([wanted.header_name.as_str(), ": ", &fold(&value), "\r\n"]);
     }
     lines
 }

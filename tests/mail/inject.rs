@@ -102,7 +102,7 @@ fn whole(content: &str) -> Value {
     json!({"envelope_sender": "s@from.example", "recipients": [{"email": "r@to.example"}], "content": content})
 }
 
-fn parts(content: Value) -> Value {
+fn parts(content: &Value) -> Value {
     json!({"envelope_sender": "s@from.example", "recipients": [{"email": "r@to.example", "name": "Rü"}], "content": content})
 }
 
@@ -147,7 +147,7 @@ async fn a_message_is_made_of_parts() {
             {"data": "plain ä", "content_type": "text/plain", "file_name": "n\r\node.txt"},
         ],
     });
-    let mut request = parts(content);
+    let mut request = parts(&content);
     request["substitutions"] = json!({"markup": "<i>"});
     let data = rig.accepted(&request).await.data().await.unwrap();
     let parsed = mail_parser::MessageParser::new().parse(&*data).unwrap();
@@ -170,7 +170,7 @@ async fn a_message_is_made_of_parts() {
 async fn what_is_wrong_with_a_request_is_said_before_anything_is_done() {
     let rig = Rig::start("").await;
     let deferred = |content: Value| {
-        let mut request = parts(content);
+        let mut request = parts(&content);
         request["deferred_generation"] = json!(true);
         request
     };
@@ -193,9 +193,9 @@ async fn what_is_wrong_with_a_request_is_said_before_anything_is_done() {
         )
     );
     let cases = [
-        (parts(json!({"headers": {"Bad Name": "x"}})), 422, "invalid header name `Bad Name`"),
+        (parts(&json!({"headers": {"Bad Name": "x"}})), 422, "invalid header name `Bad Name`"),
         (
-            parts(json!({"attachments": [{"data": "!", "content_type": "a/b", "base64": true}]})),
+            parts(&json!({"attachments": [{"data": "!", "content_type": "a/b", "base64": true}]})),
             422,
             "failed decoding content.attachments[0].data as base64",
         ),

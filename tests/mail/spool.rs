@@ -183,6 +183,88 @@ async fn too_little_free_refuses_new_messages_alone() {
     spools.save_meta(&waiting).await.unwrap();
 }
 
+/// A file system of its own with this many MiB, where the system allows to make one; it goes with it.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    fn mount(at: std::path::PathBuf, mib: usize) -> Option<Self> {
+        std::fs::create_dir_all(&at).unwrap();
+        let size = format!("size={mib}m");
+        let done = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output();
+        done.ok().filter(|done| done.status.success()).map(|_| Self(at))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn d3_a_full_disk_loses_nothing_and_is_got_over() {
+    for kind in KINDS {
+        let bench = Bench::new();
+        let Some(disk) = Disk::mount(bench.path("disk"), 24) else {
+            eprintln!("no file system can be mounted here");
+            return;
+        };
+        let ballast = disk.0.join("ballast");
+        std::fs::write(&ballast, vec![1; 12 << 20]).unwrap();
+        let reopen = async || {
+            for name in ["data", "meta"] {
+                let path = disk.0.join(name);
+                let definition =
+                    json!({"name": name, "path": path, "kind": kind, "min_free_space": 0, "min_free_inodes": 0});
+                Spools::define(&bench.host, serde_json::from_value(definition).unwrap());
+            }
+            Spools::open(&bench.host).await.unwrap()
+        };
+        let spools = reopen().await;
+        let first = message(&bench.host, b"first");
+        spools.save(&first).await.unwrap();
+        let mut kept = Vec::new();
+        let mut refused = 0;
+        // What does not compress.
+        let content: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(300_000).collect();
+        while refused < 3 {
+            assert!(kept.len() < 200, "the disk has an end");
+            let message = message(&bench.host, &content);
+            match spools.save(&message).await {
+                Ok(()) => kept.push(message.id()),
+                Err(Error::Failed { .. }) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        // Its fate is settled while the disk is full.
+        let removed = spools.remove(first.id()).await;
+        std::fs::remove_file(&ballast).unwrap();
+        let began = std::time::Instant::now();
+        let last = loop {
+            assert!(began.elapsed() < std::time::Duration::from_secs(20), "{kind}: it goes on by itself");
+            let message = message(&bench.host, &content);
+            if spools.save(&message).await.is_ok() {
+                break message.id();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        };
+        kept.push(last);
+        while spools.load(first.id()).await.is_ok() {
+            assert!(removed.is_err() && began.elapsed() < std::time::Duration::from_secs(20), "{kind}");
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        spools.health().unwrap();
+        spools.close().await;
+        let spools = reopen().await;
+        let found = all(&spools).await;
+        assert_eq!(found.iter().map(Message::id).collect::<Vec<_>>(), kept, "{kind}");
+        for message in found {
+            assert_eq!(message.data().await.unwrap(), content);
+        }
+        spools.close().await;
+    }
+}
+
 #[tokio::test]
 async fn both_have_to_be_defined_and_apart() {
     let bench = Bench::new();

@@ -145,7 +145,7 @@ fn check(parts: &Parts) -> Result<(), BadContent> {
             check_addr_spec(&mailbox.email).map_err(|why| BadContent::Mailbox { field, why })?;
         }
     }
-    for (name, _) in &parts.headers {
+    for name in parts.headers.keys() {
         header::line(name, "", true)?;
     }
     for (index, attachment) in parts.attachments.iter().enumerate() {

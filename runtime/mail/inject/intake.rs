@@ -31,11 +31,9 @@ pub fn set_intake(host: &Host, intake: impl Intake + 'static) {
 
 /// Hands messages over: to the host's queues, if nothing else was set.
 pub(in crate::mail) async fn accept(host: &Host, messages: Vec<Message>, deferred_spool: bool) -> Result<(), NotTaken> {
-    match host.slot(Slot::empty).load_full() {
-        Some(intake) => intake.accept(messages, deferred_spool).await,
-        None => {
-            let taken = Queues::of(host).accept(messages, Accept { deferred_spool, log_reception: true }).await;
-            taken.map_err(|error| NotTaken(format!("{:#}", anyhow::Error::from(error))))
-        }
+    if let Some(intake) = host.slot(Slot::empty).load_full() {
+        return intake.accept(messages, deferred_spool).await;
     }
+    let taken = Queues::of(host).accept(messages, Accept { deferred_spool, log_reception: true }).await;
+    taken.map_err(|error| NotTaken(format!("{:#}", anyhow::Error::from(error))))
 }

@@ -11,6 +11,7 @@ mod part;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -19,7 +20,10 @@ pub use definition::{Definition, Kind, Least, Part};
 use part::Spool;
 
 use super::message::{Message, MessageId};
-use crate::host::Host;
+use crate::host::{Clock, Host};
+
+/// How long after a failed removal it is tried again.
+const REMOVE_AGAIN: Duration = Duration::from_secs(1);
 
 /// The spool cannot do what is asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -78,6 +82,9 @@ pub struct Spools {
     meta: Spool,
     /// Later than the ids of all messages that were in it when it was opened.
     opened: MessageId,
+    clock: Clock,
+    /// What could not be removed when it was to be.
+    unremoved: Mutex<Vec<MessageId>>,
 }
 
 impl Spools {
@@ -111,7 +118,13 @@ impl Spools {
             return Err(Error::Failed { name: "meta".to_owned(), folder, why });
         }
         let (data, meta) = (Spool::open(host, data).await?, Spool::open(host, meta).await?);
-        let spools = Arc::new(Self { data, meta, opened: MessageId::new() });
+        let spools = Arc::new(Self {
+            data,
+            meta,
+            opened: MessageId::new(),
+            clock: host.clock().clone(),
+            unremoved: Mutex::default(),
+        });
         host.slot(ArcSwapOption::<Self>::empty).store(Some(spools.clone()));
         Ok(spools)
     }
@@ -157,15 +170,60 @@ impl Spools {
         self.meta.put(message.id(), text.into(), message.is_force_sync()).await
     }
 
-    /// Removes a message whose fate is settled.
-    pub async fn remove(&self, id: MessageId) -> Result<(), Error> {
+    /// Removes a message whose fate is settled. After an error it is tried again until it is done, so that a disk that is
+    /// full for a while brings no message back; a process that ends before that does.
+    pub async fn remove(self: &Arc<Self>, id: MessageId) -> Result<(), Error> {
+        let removed = self.try_remove(id).await;
+        if removed.is_err() {
+            self.remove_later(id);
+        }
+        removed
+    }
+
+    fn remove_later(self: &Arc<Self>, id: MessageId) {
+        let is_first = {
+            let mut unremoved = self.unremoved.lock().unwrap_or_else(PoisonError::into_inner);
+            unremoved.push(id);
+            unremoved.len() == 1
+        };
+        if is_first {
+            let (spools, clock) = (Arc::downgrade(self), self.clock.clone());
+            tokio::spawn(async move {
+                loop {
+                    clock.sleep(REMOVE_AGAIN).await;
+                    let Some(spools) = spools.upgrade() else { break };
+                    if spools.remove_unremoved().await {
+                        break;
+                    }
+                }
+            });
+        }
+    }
+
+    /// Tells whether nothing is left to remove.
+    async fn remove_unremoved(&self) -> bool {
+        let ids = self.unremoved.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut done = 0;
+        for id in &ids {
+            if self.try_remove(*id).await.is_err() {
+                break;
+            }
+            done += 1;
+        }
+        let mut unremoved = self.unremoved.lock().unwrap_or_else(PoisonError::into_inner);
+        // Others are added at the end alone.
+        unremoved.drain(..done);
+        unremoved.is_empty()
+    }
+
+    async fn try_remove(&self, id: MessageId) -> Result<(), Error> {
         // Without this part it is not delivered again, whatever becomes of the other.
         self.meta.delete(id).await?;
         self.data.delete(id).await
     }
 
     /// As [`remove`](Self::remove), where the message is at hand: its content stays in memory if it is there.
-    pub async fn remove_message(&self, message: &Message) -> Result<(), Error> {
+    pub async fn remove_message(self: &Arc<Self>, message: &Message) -> Result<(), Error> {
         self.remove(message.id()).await?;
         message.removed();
         Ok(())

@@ -101,3 +101,28 @@ async fn starttls_on_the_way_out_is_used_and_logged() {
     assert_eq!(record["peer_address"]["name"], "mx.example.com.");
     assert_eq!(record["site"], "unspecified->mx.example.com@smtp_client");
 }
+
+#[tokio::test]
+async fn the_largest_message_passes_and_no_larger_one() {
+    let limit = 20 * 1024 * 1024;
+    let mut data = b"A: b\r\n\r\n".to_vec();
+    while data.len() < limit {
+        let left = limit - data.len();
+        let line = if left > 1000 { 498 } else { left - 2 };
+        data.resize(data.len() + line.min(998), b'x');
+        data.extend_from_slice(b"\r\n");
+    }
+    assert_eq!(data.len(), limit);
+    let sink = Sink::willing().await;
+    let rig = Rig::new(&sink, "").await;
+    rig.send(&["to@one.example.com"], &data).await;
+    let arrived = sink.received(1).await;
+    assert!(arrived[0].data.ends_with(&data) && without_trace(&arrived[0].data, &data) == data);
+
+    data.insert(limit - 2, b'x');
+    let mut talk = Talk::greeted(rig.address()).await;
+    let reply = talk.send("from@example.org", &["to@one.example.com"], &data).await;
+    assert!(reply.starts_with("552 "), "{reply}");
+    assert_eq!(rig.stop().await.iter().filter(|record| record["type"] == "Delivery").count(), 1);
+    assert_eq!(sink.count(), 1);
+}

@@ -85,8 +85,8 @@ fn policy(port: u16, path: &str) -> String {
     format!(
         "local kumo = require 'kumo'
 kumo.on('init', function()
-  kumo.define_spool {{ name = 'data', path = '/var/spool/kumomta/data' }}
-  kumo.define_spool {{ name = 'meta', path = '/var/spool/kumomta/meta' }}
+  kumo.define_spool {{ name = 'data', path = '/var/spool/kumomta/data', kind = 'Fjall' }}
+  kumo.define_spool {{ name = 'meta', path = '/var/spool/kumomta/meta', kind = 'Fjall' }}
   kumo.configure_local_logs {{ log_dir = '/var/log/kumomta' }}
   kumo.start_esmtp_listener {{ listen = '127.0.0.1:0', hostname = 'us.example', batch_handling = 'BatchByDomain' }}
 end)

@@ -104,10 +104,15 @@ pub(super) fn ours(lua: &Lua, host: &Host) -> mlua::Result<()> {
     note(lua, host, "kumo.shaping.set_overrides")
 }
 
-/// Our mail host as it is, but that log hooks are only taken note of.
+/// Our mail host as it is; log hooks are taken note of.
 pub(super) fn real(lua: &Lua, host: &Host) -> mlua::Result<()> {
     kumo_tsa::mail::lua::installs().iter().try_for_each(|install| install(lua, host))?;
-    note(lua, host, "kumo.configure_log_hook")
+    let kumo = table(lua, "kumo")?;
+    let configure: mlua::Function = kumo.get("configure_log_hook")?;
+    note(lua, host, "kumo.configure_log_hook")?;
+    let noted: mlua::Function = kumo.get("configure_log_hook")?;
+    let both = lua.load("local noted, configure = ... return function(t) noted(t) return configure(t) end");
+    kumo.set("configure_log_hook", both.call::<mlua::Function>((noted, configure))?)
 }
 
 /// A policy that has set up automation.

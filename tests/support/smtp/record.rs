@@ -90,7 +90,7 @@ impl Mail {
 
     /// Whether the sink has taken it.
     pub(crate) fn is_accepted(&self) -> bool {
-        matches!(self.outcome, Some((code, _)) if code < 300)
+        matches!(self.outcome, Some((200..300, _)))
     }
 
     /// The content as text; what is not UTF-8 is replaced.
