@@ -12,6 +12,7 @@ mod inject;
 mod kumod;
 mod log;
 mod message;
+mod queue;
 mod server;
 mod sink;
 mod spool;

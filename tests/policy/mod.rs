@@ -5,6 +5,7 @@ mod kumo;
 mod limit;
 mod memoize;
 mod option;
+mod pin;
 mod pool;
 mod search;
 mod task;

@@ -14,7 +14,7 @@ use super::ready::{Item, Phase, Ready};
 use super::reason::Reason;
 use super::route::Means;
 use super::settle::kind_of;
-use super::world::{After, Exhausted, Failure, Lease, Opening, Session};
+use super::world::{After, Exhausted, Failure, Lease, Opening, Outcome, Session};
 use crate::mail::address::Address;
 use crate::mail::config::{PathConfig, ReconnectStrategy};
 use crate::mail::log::Attempt;
@@ -30,6 +30,8 @@ pub(super) struct Dispatcher {
     pub(super) suits: Suits,
     /// Messages taken and not settled; they go back should this be dropped with them.
     pub(super) hand: Vec<Item>,
+    /// Whether there is a host after the one that it talks to.
+    more_hosts: bool,
     _leases: Vec<Lease>,
 }
 
@@ -60,7 +62,7 @@ impl Drop for Dispatcher {
 
 impl Dispatcher {
     pub(super) fn new(engine: Arc<Engine>, ready: Arc<Ready>, id: Uuid, leases: Vec<Lease>) -> Self {
-        Self { engine, ready, id, suits: Suits::default(), hand: Vec::new(), _leases: leases }
+        Self { engine, ready, id, suits: Suits::default(), hand: Vec::new(), more_hosts: false, _leases: leases }
     }
 
     pub(super) async fn run(mut self) {
@@ -78,6 +80,7 @@ impl Dispatcher {
                 };
             }
             let to = hosts.front().cloned().flatten();
+            self.more_hosts = hosts.len() > 1;
             self.phase(Phase::AttemptingConnection);
             self.ready.totals.connections.fetch_add(1, Ordering::Relaxed);
             let opening = Opening { route: self.ready.route(), config: config.clone(), to };
@@ -273,8 +276,8 @@ impl Dispatcher {
             let (after, tried) = self.deliver(session.as_mut(), config).await;
             carried += if tried { messages } else { 0 };
             if after == After::Closed {
-                let ended = if tried { Ended::ByPeer } else { Ended::Full };
-                return (ended, carried);
+                let same_host = !tried && !(config.try_next_host_on_transport_error && self.more_hosts);
+                return (if same_host { Ended::Full } else { Ended::ByPeer }, carried);
             }
             if !tried {
                 break Ended::Done;
@@ -289,7 +292,7 @@ impl Dispatcher {
     async fn deliver(&mut self, session: &mut dyn Session, config: &PathConfig) -> (After, bool) {
         self.phase(Phase::DeliveringMessage);
         if self.hand.len() > 1 || self.ready.route().lua().is_some() {
-            return (self.deliver_batch(session).await, true);
+            return (self.deliver_batch(session, config).await, true);
         }
         let Some(item) = self.hand.first().cloned() else { return (After::Keep, false) };
         let all = item.message.recipients();
@@ -302,9 +305,10 @@ impl Dispatcher {
             if turn > 0 && !self.may_go_on() {
                 break;
             }
-            let outcome = session.deliver(&[(item.message.clone(), part.to_vec())]).await;
+            let batch = [(item.message.clone(), part.to_vec())];
+            let outcome = self.deliver_in_time(session, &batch, config).await;
             after = outcome.after;
-            if outcome.untried {
+            if outcome.untried || (turn == 0 && self.goes_to_next_host(&outcome, config)) {
                 break;
             }
             fates.extend(outcome.fates.into_iter().flatten());
@@ -325,10 +329,47 @@ impl Dispatcher {
         (after, true)
     }
 
-    async fn deliver_batch(&mut self, session: &mut dyn Session) -> After {
+    /// Delivers, but gives up when nothing has come of it for too long, or when the host stops and the path's patience is
+    /// over.
+    async fn deliver_in_time(
+        &self,
+        session: &mut dyn Session,
+        batch: &[(Message, Vec<Address>)],
+        config: &PathConfig,
+    ) -> Outcome {
+        let stopped = async {
+            match config.system_shutdown_timeout {
+                Some(patience) => {
+                    self.engine.stopped().await;
+                    tokio::time::sleep(patience).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        let why = tokio::select! {
+            outcome = session.deliver(batch) => return outcome,
+            () = tokio::time::sleep(watchdog(config)) => "no progress",
+            () = stopped => "the host stops",
+        };
+        let text = format!("KumoMTA internal: gave up in the middle of a delivery: {why}");
+        let reply = Reply { code: 400, enhanced_code: None, content: text, command: None };
+        let of_each = |(_, to): &(Message, Vec<Address>)| to.iter().map(|to| (to.clone(), reply.clone())).collect();
+        Outcome { fates: batch.iter().map(of_each).collect(), after: After::Closed, untried: false }
+    }
+
+    /// Whether the session broke, without a word of the peer, and the next host may be tried at once.
+    fn goes_to_next_host(&self, outcome: &Outcome, config: &PathConfig) -> bool {
+        let broke = |reply: &Reply| reply.content.starts_with("KumoMTA internal: ");
+        config.try_next_host_on_transport_error
+            && self.more_hosts
+            && outcome.after == After::Closed
+            && outcome.fates.iter().flatten().all(|(_, reply)| broke(reply))
+    }
+
+    async fn deliver_batch(&mut self, session: &mut dyn Session, config: &PathConfig) -> After {
         let batch: Vec<(Message, Vec<Address>)> =
             self.hand.iter().map(|item| (item.message.clone(), item.message.recipients())).collect();
-        let outcome = session.deliver(&batch).await;
+        let outcome = self.deliver_in_time(session, &batch, config).await;
         let attempt = self.ready.attempt(session.attempt());
         let items = std::mem::take(&mut self.hand);
         self.ready.put_down(items.len());
@@ -355,6 +396,15 @@ impl Dispatcher {
         }
         self.engine.settle(item, fates, untried, attempt).await;
     }
+}
+
+/// How long a delivery may go on without an end: twice the longest timeout, a minute at least.
+fn watchdog(config: &PathConfig) -> Duration {
+    let timeouts = [config.mail_from_timeout, config.rcpt_to_timeout, config.data_timeout, config.data_dot_timeout];
+    let longest = timeouts.into_iter().max().unwrap_or_default();
+    // Each of the steps has its own timeout: this is for what is stuck between them.
+    let usual = (longest * 2).max(Duration::from_secs(60)).max(timeouts.iter().sum());
+    config.dispatcher_progress_watchdog_timeout.unwrap_or(usual)
 }
 
 /// How far apart a rate lets things through when it is used up.

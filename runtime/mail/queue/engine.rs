@@ -80,7 +80,28 @@ impl Engine {
             ready.disturb();
         }
         let mut tasks = self.tasks.subscribe();
-        tokio::time::timeout(patience, tasks.wait_for(|tasks| *tasks == 0)).await.is_ok()
+        let ended = tokio::time::timeout(patience, tasks.wait_for(|tasks| *tasks == 0)).await.is_ok();
+        self.keep_all().await;
+        ended
+    }
+
+    /// Puts what waits into the spool, where its way there was deferred.
+    async fn keep_all(&self) {
+        for ready in self.ready_queues() {
+            for item in ready.drain() {
+                self.keep(&item.message).await;
+            }
+        }
+        for queue in self.scheduled_queues() {
+            let waiting: Vec<_> = {
+                let state = queue.lock();
+                let all = state.waiting.values().chain(state.held.values());
+                all.filter(|waiting| !waiting.message.is_in_spool()).cloned().collect()
+            };
+            for waiting in waiting {
+                self.keep(&waiting.message).await;
+            }
+        }
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -170,6 +191,10 @@ impl Engine {
         loop {
             let mut state = queue.lock();
             if !state.gone {
+                if state.stalled.is_some() || state.parked.is_some() {
+                    // It will not leave soon.
+                    waiting.message.shrink_data();
+                }
                 state.waiting.insert((due, id), waiting);
                 state.changed = self.clock.now();
                 self.attend(&queue, state);

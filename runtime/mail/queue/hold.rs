@@ -87,6 +87,7 @@ impl Engine {
         }
         let max_age = queue.config().map_or_else(|| QueueConfig::default().max_age, |config| config.max_age);
         let old = self.instant(waiting.message.created().after(max_age));
+        self.keep(&waiting.message).await;
         waiting.message.shrink_data();
         {
             let mut state = queue.lock();

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kumo_tsa_core::wire::{Limit, QueueName, Throttle, Time};
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use super::route::{Means, Route};
 use super::maildir::Maildir;
+use super::route::{Means, Route};
 use super::smtp;
 use super::world::{Answer, Bounced, Exhausted, Failure, Held, Lane, Lease, Opening, Requeued, Session, World};
 use crate::dns::{Mx, Resolver};
 use crate::host::Host;
 use crate::mail::address::Address;
 use crate::mail::automation::{Automation, Changed, Changes};
-use crate::mail::config::{self, PathConfig, Pool, Protocol, QueueConfig, Source};
+use crate::mail::config::{self, BadConfig, Config, PathConfig, Pool, Protocol, QueueConfig, Source};
 use crate::mail::hold::Holds;
-use crate::mail::log::{Attempt, Entry, Logger};
+use crate::mail::log::{Attempt, Entry, Logger, hook_queue};
 use crate::mail::lua::queue as lua;
 use crate::mail::message::Message;
 use crate::mail::reply::Reply;
@@ -61,9 +62,28 @@ fn told<T>(outcome: Result<T, crate::policy::Error>) -> Result<T, String> {
     outcome.map_err(|error| explain(&error))
 }
 
+/// What holds for the queue of a log hook: what was said with the hook, and over it what the policy gave for the queue. The
+/// protocol stays the hook's, whatever handlers there are (semantics H4).
+fn of_hook(base: Map<String, Value>, asked: &QueueConfig) -> Result<QueueConfig, BadConfig> {
+    let protocol = base.get("protocol").cloned();
+    let mut options = base;
+    options.extend(asked.given_options());
+    if let Some(protocol) = protocol {
+        options.insert("protocol".to_owned(), protocol);
+    }
+    QueueConfig::from_options(&options)
+}
+
 impl World for Home {
-    fn queue_config<'a>(&'a self, _full: &'a str, name: &'a QueueName<'a>) -> Answer<'a, QueueConfig> {
-        async move { told(config::queue_config(&self.policy, name).await) }.boxed()
+    fn queue_config<'a>(&'a self, full: &'a str, name: &'a QueueName<'a>) -> Answer<'a, QueueConfig> {
+        async move {
+            let asked = told(config::queue_config(&self.policy, name).await)?;
+            match hook_queue(&self.host, full) {
+                Some(base) => of_hook(base, &asked).map_err(|bad| format!("the queue of log hook `{full}`: {bad}")),
+                None => Ok(asked),
+            }
+        }
+        .boxed()
     }
 
     fn pool<'a>(&'a self, name: &'a str) -> Answer<'a, Arc<Pool>> {
@@ -225,10 +245,7 @@ impl World for Home {
     }
 
     fn throttle(&self, rates: &[(String, Throttle)]) -> Result<(), Exhausted> {
-        for (which, (key, rate)) in rates.iter().enumerate() {
-            self.throttles.check(key, rate).map_err(|wait| Exhausted { which, wait })?;
-        }
-        Ok(())
+        self.throttles.check_all(rates).map_err(|short| Exhausted { which: short.which, wait: short.wait })
     }
 
     fn lease(&self, key: &str, limit: Limit) -> Option<Lease> {
@@ -254,5 +271,31 @@ impl World for Home {
 
     fn epoch(&self) -> watch::Receiver<u64> {
         self.host.epoch().watch()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn options(value: Value) -> Map<String, Value> {
+        serde_json::from_value(value).unwrap_or_default()
+    }
+
+    #[test]
+    fn h4_handlers_set_everything_of_a_hooks_queue_but_the_protocol() -> Result<(), BadConfig> {
+        let lua = json!({ "custom_lua": { "constructor": "make.hook" } });
+        let base = options(json!({ "protocol": lua, "retry_interval": "1m", "max_retry_interval": "20m" }));
+        let asked = json!({ "retry_interval": "3m", "max_age": "1h", "protocol": { "maildir_path": "/x" } });
+        let config = of_hook(base, &QueueConfig::from_options(&options(asked))?)?;
+        assert_eq!(config.retry_interval, Duration::from_mins(3));
+        assert_eq!(config.max_retry_interval, Some(Duration::from_mins(20)));
+        assert_eq!(config.max_age, Duration::from_hours(1));
+        assert_eq!(config.protocol.label(), "lua:make.hook");
+        Ok(())
     }
 }

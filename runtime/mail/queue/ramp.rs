@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a path takes to be at its limit again, unless set otherwise.
-pub const DEFAULT: Duration = Duration::from_secs(60);
+pub(super) const DEFAULT: Duration = Duration::from_secs(60);
 
 /// Paths that are suspended, or were less than the ramp's length ago.
 #[derive(Debug)]
-pub struct Ramp(Mutex<Inner>);
+pub(super) struct Ramp(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -33,22 +33,22 @@ impl Default for Ramp {
 
 impl Ramp {
     /// Sets how long a path takes from one connection to its limit; zero opens it at once.
-    pub fn set_length(&self, length: Duration) {
+    pub(super) fn set_length(&self, length: Duration) {
         self.lock().length = length;
     }
 
     /// How long a path takes.
-    pub fn length(&self) -> Duration {
+    pub(super) fn length(&self) -> Duration {
         self.lock().length
     }
 
     /// Notes that `path` is suspended.
-    pub fn hold(&self, path: &Arc<str>) {
+    pub(super) fn hold(&self, path: &Arc<str>) {
         self.lock().paths.insert(path.clone(), Phase::Held);
     }
 
     /// Notes that `path` is not suspended; the first time after it was, it begins to open.
-    pub fn open(&self, path: &str, now: Instant) {
+    pub(super) fn open(&self, path: &str, now: Instant) {
         let mut inner = self.lock();
         if let Some(phase @ Phase::Held) = inner.paths.get_mut(path) {
             *phase = Phase::Opening(now);
@@ -56,7 +56,7 @@ impl Ramp {
     }
 
     /// How many of `limit` connections `path` may have now, and when it may have one more.
-    pub fn allowed(&self, path: &str, limit: u64, now: Instant) -> (u64, Option<Instant>) {
+    pub(super) fn allowed(&self, path: &str, limit: u64, now: Instant) -> (u64, Option<Instant>) {
         let mut inner = self.lock();
         let length = inner.length;
         let Some(phase) = inner.paths.get(path).copied() else { return (limit, None) };

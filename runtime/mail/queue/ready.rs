@@ -30,7 +30,6 @@ pub struct Ready {
     pub(super) attention: Notify,
     /// What it has done so far.
     pub totals: Totals,
-    pub(super) created: Time,
 }
 
 /// What holds for the path, made ready for use.
@@ -44,7 +43,6 @@ pub(super) struct Rules {
     /// For each connection.
     pub(super) connection_rate: Vec<(String, Throttle)>,
     pub(super) asked: Instant,
-    pub(super) epoch: u64,
 }
 
 /// What changes.
@@ -68,13 +66,12 @@ pub(super) struct State {
 
 /// A message in a ready queue.
 #[derive(Clone, Debug)]
-pub struct Item {
-    /// The message.
-    pub message: Message,
+pub(super) struct Item {
+    pub(super) message: Message,
     /// Where it came from.
-    pub queue: Arc<Scheduled>,
+    pub(super) queue: Arc<Scheduled>,
     /// The domain that it is routed to.
-    pub domain: Arc<str>,
+    pub(super) domain: Arc<str>,
 }
 
 /// What is known of a session while it lives.
@@ -145,7 +142,7 @@ pub(super) enum Found {
 }
 
 impl Rules {
-    pub(super) fn new(path: &str, config: Arc<PathConfig>, epoch: u64) -> Self {
+    pub(super) fn new(path: &str, config: Arc<PathConfig>) -> Self {
         let own = |key: String, rate: &Option<Throttle>| rate.map(|rate| (key, rate));
         let named = |rates: &BTreeMap<String, Throttle>| -> Vec<_> {
             rates.iter().map(|(name, rate)| (name.clone(), *rate)).collect()
@@ -155,12 +152,12 @@ impl Rules {
         let mut selection_rates = named(&config.additional_source_selection_rates);
         selection_rates.extend(own(format!("kumomta.source_selection_rate.{path}"), &config.source_selection_rate));
         let connection_rate = own(format!("{path}-connection-rate"), &config.max_connection_rate).into_iter().collect();
-        Self { message_rates, selection_rates, connection_rate, config, asked: Instant::now(), epoch }
+        Self { message_rates, selection_rates, connection_rate, config, asked: Instant::now() }
     }
 }
 
 impl Ready {
-    pub(super) fn new(route: Route, rules: Rules, now: Time) -> Self {
+    pub(super) fn new(route: Route, rules: Rules) -> Self {
         let state = State {
             content: VecDeque::new(),
             lanes: Lanes::default(),
@@ -181,7 +178,6 @@ impl Ready {
             change: Notify::new(),
             attention: Notify::new(),
             totals: Totals::default(),
-            created: now,
         }
     }
 
@@ -308,7 +304,9 @@ impl Ready {
 
     /// Takes everything out.
     pub(super) fn drain(&self) -> Vec<Item> {
-        std::mem::take(&mut self.lock().content).into()
+        let items = std::mem::take(&mut self.lock().content).into();
+        self.attention.notify_one();
+        items
     }
 
     /// Takes the first message out that suits a session.
@@ -326,6 +324,9 @@ impl Ready {
         };
         lanes.carry(&item.domain, session);
         state.busy += 1;
+        if !state.callers.is_empty() {
+            self.attention.notify_one();
+        }
         Found::Item(item)
     }
 

@@ -83,12 +83,12 @@ impl fmt::Display for Reason {
 }
 
 /// Whether an insertion with these reasons is told of by a `Delayed` record (interface C.6).
-pub fn is_told(reasons: &[Reason]) -> bool {
+pub(super) fn is_told(reasons: &[Reason]) -> bool {
     reasons != [Reason::Enumerated] && !reasons.contains(&Reason::LoggedTransientFailure)
 }
 
 /// The reasons as a `Delayed` record lists them.
-pub fn text(reasons: &[Reason]) -> String {
+pub(super) fn text(reasons: &[Reason]) -> String {
     reasons.iter().map(|reason| reason.name()).collect::<Vec<_>>().join(", ")
 }
 

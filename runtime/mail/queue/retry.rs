@@ -11,7 +11,7 @@ const MAX_SCATTER: Duration = Duration::from_secs(60);
 
 /// How long to wait after the failure of an attempt before which `attempts` others had failed: `retry_interval` doubled
 /// for each of them, up to `max_retry_interval`.
-pub fn delay(config: &QueueConfig, attempts: u16) -> Duration {
+pub(super) fn delay(config: &QueueConfig, attempts: u16) -> Duration {
     let factor = 1_u32.checked_shl(u32::from(attempts)).unwrap_or(u32::MAX);
     let delay = config.retry_interval.saturating_mul(factor);
     config.max_retry_interval.map_or(delay, |max| delay.min(max))
@@ -19,7 +19,7 @@ pub fn delay(config: &QueueConfig, attempts: u16) -> Duration {
 
 /// `delay`, moved at random by up to half of a twentieth of the retry interval (a minute at most) either way, in whole
 /// seconds.
-pub fn with_jitter(config: &QueueConfig, delay: Duration) -> Duration {
+pub(super) fn with_jitter(config: &QueueConfig, delay: Duration) -> Duration {
     let half = (config.retry_interval / 20).min(Duration::from_secs(60)).as_secs_f64() / 2.0;
     let jitter = ((fastrand::f64() * 2.0 - 1.0) * half).trunc();
     if jitter < 0.0 {
@@ -30,12 +30,12 @@ pub fn with_jitter(config: &QueueConfig, delay: Duration) -> Duration {
 }
 
 /// A wait for what is put back without having been tried: up to a minute, at random.
-pub fn scatter() -> Duration {
+pub(super) fn scatter() -> Duration {
     MAX_SCATTER.mul_f64(fastrand::f64())
 }
 
 /// Why a message that would be due at `due` is given up, if it is: the text of its Expiration record.
-pub fn expiry(config: &QueueConfig, created: Time, due: Time, expires: Option<Time>) -> Option<String> {
+pub(super) fn expiry(config: &QueueConfig, created: Time, due: Time, expires: Option<Time>) -> Option<String> {
     let age = due.since(created);
     if age > config.max_age {
         return Some(format!(
@@ -52,7 +52,7 @@ pub fn expiry(config: &QueueConfig, created: Time, due: Time, expires: Option<Ti
 }
 
 /// In whole seconds, as people are told of it.
-pub fn whole(duration: Duration) -> Duration {
+pub(super) fn whole(duration: Duration) -> Duration {
     Duration::from_secs(duration.as_secs())
 }
 
@@ -61,11 +61,10 @@ mod tests {
     use super::*;
 
     fn config(retry: u64, max: Option<u64>) -> QueueConfig {
-        QueueConfig {
-            retry_interval: Duration::from_secs(retry),
-            max_retry_interval: max.map(Duration::from_secs),
-            ..QueueConfig::default()
-        }
+        let mut config = QueueConfig::default();
+        config.retry_interval = Duration::from_secs(retry);
+        config.max_retry_interval = max.map(Duration::from_secs);
+        config
     }
 
     #[test]
@@ -94,7 +93,8 @@ mod tests {
 
     #[test]
     fn what_would_be_too_old_is_given_up() {
-        let config = QueueConfig { max_age: Duration::from_secs(3600), ..config(1200, None) };
+        let mut config = config(1200, None);
+        config.max_age = Duration::from_secs(3600);
         let created = Time::from_secs(1_000_000);
         let at = |secs| created.after(Duration::from_secs(secs));
         assert_eq!(expiry(&config, created, at(3600), None), None);

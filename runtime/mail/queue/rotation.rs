@@ -4,7 +4,7 @@ use crate::mail::config::Pool;
 
 /// Where in the rotation over a pool's sources a queue is.
 #[derive(Clone, Debug)]
-pub struct Rotation {
+pub(super) struct Rotation {
     names: Vec<String>,
     weights: Vec<u64>,
     current: Vec<i128>,
@@ -13,7 +13,7 @@ pub struct Rotation {
 impl Rotation {
     /// The rotation over `pool`: entries of weight 0 are left out, weights reduced by their greatest common divisor.
     /// It starts `turns` turns in, so that many queues of few messages do not all begin with the same source.
-    pub fn new(pool: &Pool, turns: u64) -> Self {
+    pub(super) fn new(pool: &Pool, turns: u64) -> Self {
         let weighted = pool.weighted();
         let mut rotation = Self {
             names: weighted.iter().map(|(name, _)| (*name).to_owned()).collect(),
@@ -29,18 +29,18 @@ impl Rotation {
     }
 
     /// Whether it goes over these sources.
-    pub fn is_of(&self, pool: &Pool) -> bool {
+    pub(super) fn is_of(&self, pool: &Pool) -> bool {
         let mine = self.names.iter().map(String::as_str).zip(self.weights.iter().copied());
         mine.eq(pool.weighted())
     }
 
     /// The sources in the order of the pool.
-    pub fn names(&self) -> &[String] {
+    pub(super) fn names(&self) -> &[String] {
         &self.names
     }
 
     /// The next source among those that `is_eligible` lets through; those skipped do not save turns up.
-    pub fn next(&mut self, is_eligible: impl Fn(&str) -> bool) -> Option<&str> {
+    pub(super) fn next(&mut self, is_eligible: impl Fn(&str) -> bool) -> Option<&str> {
         let mut total: i128 = 0;
         let mut best: Option<usize> = None;
         for at in 0..self.names.len() {

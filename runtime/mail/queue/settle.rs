@@ -193,6 +193,9 @@ impl Engine {
             let reply = Reply::new(400, &format!("Context: {}. Next due in {wait} at {due}", reason::text(reasons)));
             self.log(Kind::Delayed, &message, &queue.name, reply, Attempt::default()).await;
         }
+        if !wait.is_zero() {
+            self.keep(&message).await;
+        }
         if wait > SHRINK_AFTER {
             message.shrink_data();
         }
@@ -210,6 +213,13 @@ impl Engine {
     pub(super) async fn finish(&self, message: &Message) {
         if let Err(error) = self.world.remove(message).await {
             tracing::error!("message `{}` is done with, but stays in the spool: {error}", message.id());
+        }
+    }
+
+    /// Puts a message into the spool whose way there was deferred, now that it stays.
+    pub(super) async fn keep(&self, message: &Message) {
+        if !message.is_in_spool() {
+            self.keep_meta(message).await;
         }
     }
 

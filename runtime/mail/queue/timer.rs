@@ -7,11 +7,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// What an armed entry is found by.
-pub type Key = (Instant, u64);
+pub(super) type Key = (Instant, u64);
 
 /// Entries in the order of their time. One task sleeps until the first of them.
 #[derive(Debug)]
-pub struct Timer<T> {
+pub(super) struct Timer<T> {
     inner: Mutex<Inner<T>>,
     earlier: Notify,
 }
@@ -30,7 +30,7 @@ impl<T> Default for Timer<T> {
 
 impl<T> Timer<T> {
     /// Arms an entry for `at`.
-    pub fn arm(&self, at: Instant, what: Weak<T>) -> Key {
+    pub(super) fn arm(&self, at: Instant, what: Weak<T>) -> Key {
         let mut inner = self.lock();
         let key = (at, inner.next);
         inner.next += 1;
@@ -44,12 +44,12 @@ impl<T> Timer<T> {
     }
 
     /// Takes an entry out before its time.
-    pub fn disarm(&self, key: Key) {
+    pub(super) fn disarm(&self, key: Key) {
         self.lock().entries.remove(&key);
     }
 
     /// Sleeps until entries are due, and takes them out.
-    pub async fn due(&self) -> Vec<(Key, Weak<T>)> {
+    pub(super) async fn due(&self) -> Vec<(Key, Weak<T>)> {
         loop {
             let next = {
                 let mut inner = self.lock();

@@ -46,7 +46,6 @@ impl Engine {
             self.learn_lane(&ready, &to.domain.as_str().into());
             return Ok(ready);
         }
-        let epoch = *self.world.epoch().borrow();
         let config = self.world.path_config(&to.domain, source, &to.site).await?;
         let route = Route {
             to: to.clone(),
@@ -59,13 +58,13 @@ impl Engine {
             if let Some(ready) = table.get(&path) {
                 return Ok(ready.clone());
             }
-            let ready = Arc::new(Ready::new(route, Rules::new(&path, config, epoch), self.clock.now()));
+            let ready = Arc::new(Ready::new(route, Rules::new(&path, config)));
             table.insert(path, ready.clone());
             ready
         };
         self.learn_lane(&ready, &to.domain.as_str().into());
         let kept = ready.clone();
-        self.spawn(|engine| engine.keep(kept));
+        self.spawn(|engine| engine.look_after(kept));
         Ok(ready)
     }
 
@@ -80,7 +79,7 @@ impl Engine {
     }
 
     /// Looks after a ready queue until it is forgotten.
-    async fn keep(self: Arc<Self>, ready: Arc<Ready>) {
+    async fn look_after(self: Arc<Self>, ready: Arc<Ready>) {
         let mut epoch = self.world.epoch();
         epoch.mark_unchanged();
         loop {
@@ -140,7 +139,11 @@ impl Engine {
             let (open, busy) = ready.demand(&state);
             let limit = config.connection_limit.limit.get();
             let (allowed, more) = self.ramp.allowed(&path, limit, now);
-            let wanted = ideal(open + busy, limit);
+            let wanted = if config.aggressive_connection_opening {
+                limit.min((open + busy) as u64)
+            } else {
+                ideal(open + busy, limit)
+            };
             let sessions = state.sessions.len() as u64;
             if open == 0 || sessions >= wanted {
                 return Obstacle::default();
@@ -201,7 +204,6 @@ impl Engine {
 
     async fn ask_again(&self, ready: &Ready) {
         let route = ready.route();
-        let epoch = *self.world.epoch().borrow();
         let config = match self.world.path_config(&route.to.domain, &route.source.name, &route.to.site).await {
             Ok(config) => config,
             Err(error) => {
@@ -209,7 +211,7 @@ impl Engine {
                 ready.config()
             }
         };
-        let surplus = ready.set_rules(Rules::new(&route.path, config.clone(), epoch));
+        let surplus = ready.set_rules(Rules::new(&route.path, config.clone()));
         let mut domains = ready.domains();
         domains.extend(ready.lock().lanes.domains());
         ready.lock().lanes.forget_plain();

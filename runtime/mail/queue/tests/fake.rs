@@ -34,8 +34,6 @@ pub(super) const START: i64 = 1_769_860_800;
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) kind: Kind,
-    pub(super) id: MessageId,
-    pub(super) queue: String,
     pub(super) site: String,
     pub(super) reply: String,
     pub(super) recipients: Vec<String>,
@@ -386,8 +384,6 @@ impl World for Arc<Fake> {
         let recipients = entry.recipients.map_or_else(|| entry.message.recipients(), <[Address]>::to_vec);
         let record = Record {
             kind: entry.kind,
-            id: entry.message.id(),
-            queue: entry.queue.unwrap_or_default().to_owned(),
             site: entry.attempt.site,
             reply: entry.reply.to_string(),
             recipients: recipients.iter().map(ToString::to_string).collect(),
@@ -421,10 +417,7 @@ impl World for Arc<Fake> {
     }
 
     fn throttle(&self, rates: &[(String, Throttle)]) -> Result<(), Exhausted> {
-        for (which, (key, rate)) in rates.iter().enumerate() {
-            self.throttles.check(key, rate).map_err(|wait| Exhausted { which, wait })?;
-        }
-        Ok(())
+        self.throttles.check_all(rates).map_err(|short| Exhausted { which: short.which, wait: short.wait })
     }
 
     fn lease(&self, key: &str, limit: Limit) -> Option<Lease> {

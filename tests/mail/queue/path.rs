@@ -1,0 +1,68 @@
+use std::time::Duration;
+
+use kumo_tsa::mail::hold::{Holds, Owner};
+use tokio::time::Instant;
+
+use super::rig::{Rig, pass};
+use crate::support::smtp::{Answer, Sink, Step};
+
+const PATH: &str = "unspecified->mx.example.com@smtp_client";
+
+fn smtp(port: u16, path: &str) -> String {
+    format!(
+        "kumo.on('get_egress_path_config', function()
+  return kumo.make_egress_path {{ smtp_port = {port}, prohibited_hosts = {{}}, enable_tls = 'Disabled', {path} }}
+end)
+"
+    )
+}
+
+#[tokio::test]
+async fn h1_fifty_open_sessions_say_no_mail_from_half_a_second_later() {
+    let slow = Answer::Usual.after(Duration::from_millis(100));
+    let sink = Sink::answering(Step::Body, slow).await;
+    let rig = Rig::new(&smtp(sink.port(), "connection_limit = 50")).await;
+    rig.send(2000, "a@example.com").await;
+    assert!(sink.until(|sink| sink.open_now() == 50).await, "{}", sink.open_now());
+    let holds = Holds::of(rig.host());
+    let until = rig.host().clock().now().after(Duration::from_secs(600));
+    let suspended = Instant::now();
+    holds.suspend_path(PATH, "test", until, Owner::operator());
+    pass(2.0).await;
+    let late = sink.mail_times().into_iter().filter(|at| *at > suspended + Duration::from_millis(500)).count();
+    assert_eq!((late, sink.open_now()), (0, 0));
+    assert!(sink.count() < 2000);
+    assert_eq!(rig.queues().scheduled_names(), [("example.com".to_owned(), 2000 - sink.count())]);
+}
+
+#[tokio::test]
+async fn a_message_rate_is_measured_at_the_receiving_end() {
+    let sink = Sink::willing().await;
+    let rig = Rig::new(&smtp(sink.port(), "max_message_rate = '40/s,max_burst=1'")).await;
+    rig.send(300, "a@example.com").await;
+    assert!(sink.until(|sink| sink.count() >= 160).await);
+    let times = sink.mail_times();
+    let took = (times[159] - times[40]).as_secs_f64();
+    let rate = 119.0 / took;
+    assert!(rate >= 38.0, "{rate}");
+    // What leaves on time may arrive a little later, and then two are closer together.
+    let most = Sink::most_within(&times, Duration::from_secs(1));
+    assert!(most <= 42, "{most}");
+    drop(rig);
+}
+
+#[tokio::test]
+async fn connections_are_used_again_and_their_number_is_limited() {
+    let sink = Sink::willing().await;
+    let rig =
+        Rig::new(&smtp(sink.port(), "connection_limit = 3, max_deliveries_per_connection = 20, idle_timeout = '1s'"))
+            .await;
+    rig.send(100, "a@example.com").await;
+    sink.received(100).await;
+    assert!(sink.most_open() <= 3, "{}", sink.most_open());
+    let sessions = sink.sessions();
+    assert!(sessions.iter().all(|session| session.mails.len() <= 20));
+    assert!(sessions.len() < 30, "{}", sessions.len());
+    assert!(sink.until(|sink| sink.open_now() == 0).await, "idle sessions end");
+    drop(rig);
+}
