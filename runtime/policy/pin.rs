@@ -126,6 +126,6 @@ impl Pinned {
 
 impl std::fmt::Debug for Pinned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pinned").field("policy", &self.policy).field("spent", &self.is_spent()).finish()
+        f.debug_struct("Pinned").field("policy", &self.policy).field("spent", &self.is_spent()).finish_non_exhaustive()
     }
 }

@@ -241,10 +241,10 @@ impl Object {
     /// Has the object close, if it can, and gives its context back.
     async fn finish(&mut self) {
         let Some(mut pinned) = self.pinned.take() else { return };
-        let closes = matches!(self.table.get::<Value>("close"), Ok(Value::Function(_)));
-        if closes && !pinned.is_spent() {
-            let closed = pinned.call_method::<_, Value>(&self.constructor, &self.table, "close", ()).await;
-            if let Err(error) = closed {
+        let has_close = matches!(self.table.get::<Value>("close"), Ok(Value::Function(_)));
+        if has_close && !pinned.is_spent() {
+            let outcome = pinned.call_method::<_, Value>(&self.constructor, &self.table, "close", ()).await;
+            if let Err(error) = outcome {
                 tracing::error!("`close` of an object of `{}`: {}", self.constructor, explain(&error));
             }
         }

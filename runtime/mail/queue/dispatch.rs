@@ -276,8 +276,8 @@ impl Dispatcher {
             let (after, tried) = self.deliver(session.as_mut(), config).await;
             carried += if tried { messages } else { 0 };
             if after == After::Closed {
-                let same_host = !tried && !(config.try_next_host_on_transport_error && self.more_hosts);
-                return (if same_host { Ended::Full } else { Ended::ByPeer }, carried);
+                let to_next = config.try_next_host_on_transport_error && self.more_hosts;
+                return (if tried || to_next { Ended::ByPeer } else { Ended::Full }, carried);
             }
             if !tried {
                 break Ended::Done;
@@ -403,7 +403,7 @@ fn watchdog(config: &PathConfig) -> Duration {
     let timeouts = [config.mail_from_timeout, config.rcpt_to_timeout, config.data_timeout, config.data_dot_timeout];
     let longest = timeouts.into_iter().max().unwrap_or_default();
     // Each of the steps has its own timeout: this is for what is stuck between them.
-    let usual = (longest * 2).max(Duration::from_secs(60)).max(timeouts.iter().sum());
+    let usual = (longest * 2).max(Duration::from_mins(1)).max(timeouts.iter().sum());
     config.dispatcher_progress_watchdog_timeout.unwrap_or(usual)
 }
 

@@ -81,7 +81,8 @@ impl Engine {
     pub(super) async fn hold(&self, queue: &Arc<Scheduled>, mut waiting: Waiting, on: On, until: Time, text: &str) {
         if !waiting.told {
             let site = if on == On::Queue { queue.name.to_string() } else { String::new() };
-            let attempt = Attempt { site, pool: self.pool_of(queue), ..Attempt::default() };
+            let attempt =
+                Attempt { site, pool: queue.config().map(|config| config.pool().to_owned()), ..Attempt::default() };
             self.log(Kind::TransientFailure, &waiting.message, &queue.name, Reply::new(451, text), attempt).await;
             waiting.told = true;
         }
@@ -98,10 +99,6 @@ impl Engine {
         if self.hold_on(queue, &on, self.clock.now()).is_none() {
             self.let_go(std::iter::once(queue));
         }
-    }
-
-    fn pool_of(&self, queue: &Scheduled) -> Option<String> {
-        queue.config().map(|config| config.pool().to_owned())
     }
 
     /// Bounces all that waits in a queue.

@@ -337,7 +337,7 @@ impl Ready {
     }
 
     /// How many messages ask for sessions: those in hand, and those that a new session could take.
-    pub(super) fn demand(&self, state: &State) -> (usize, usize) {
+    pub(super) fn demand(state: &State) -> (usize, usize) {
         let open = if state.lanes.is_empty() {
             state.content.len()
         } else {

@@ -136,7 +136,7 @@ impl Engine {
         loop {
             let now = Instant::now();
             let mut state = ready.lock();
-            let (open, busy) = ready.demand(&state);
+            let (open, busy) = Ready::demand(&state);
             let limit = config.connection_limit.limit.get();
             let (allowed, more) = self.ramp.allowed(&path, limit, now);
             let wanted = if config.aggressive_connection_opening {

@@ -67,6 +67,9 @@ impl Says {
     }
 }
 
+/// Paths, as source and site.
+type Overridden = Vec<(String, String)>;
+
 type Script = dyn Fn(&Try) -> Says + Send + Sync;
 
 /// What tests set.
@@ -97,10 +100,7 @@ pub(super) struct Fake {
     pub(super) opens: Mutex<Vec<Instant>>,
     open: Arc<AtomicUsize>,
     pub(super) most_open: AtomicUsize,
-    overridden: (
-        mpsc::UnboundedSender<Vec<(String, String)>>,
-        tokio::sync::Mutex<mpsc::UnboundedReceiver<Vec<(String, String)>>>,
-    ),
+    overridden: (mpsc::UnboundedSender<Overridden>, tokio::sync::Mutex<mpsc::UnboundedReceiver<Overridden>>),
     holds: Arc<Holds>,
     throttles: Arc<Throttles>,
 }
