@@ -201,17 +201,16 @@ impl Session for Object {
                     let closed = replies.iter().any(|reply| reply.code == 421);
                     (replies, if closed { After::Closed } else { After::Keep })
                 }
-                Err(error) => match error.downcast_ref::<Rejection>() {
-                    Some(rejection) => {
+                Err(error) => {
+                    if let Some(rejection) = error.downcast_ref::<Rejection>() {
                         let closes = rejection.code == 421 || rejection.closing != Closing::If421;
                         let after = if closes { After::Closed } else { After::Keep };
                         (vec![rejected(rejection); batch.len()], after)
-                    }
-                    None => {
+                    } else {
                         let reply = internal(&format!("error in deliver_message: {}", explain(&error)));
                         (vec![reply; batch.len()], After::Closed)
                     }
-                },
+                }
             };
             let of_each = |((_, recipients), reply): (&(Message, Vec<Address>), Reply)| {
                 recipients.iter().map(|to| (to.clone(), reply.clone())).collect()

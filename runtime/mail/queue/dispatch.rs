@@ -211,12 +211,11 @@ impl Dispatcher {
     /// No host took the connection: that fails one message; when it happened too often in a row, all.
     async fn unreachable(&mut self, failures: Vec<Failure>) {
         let Some(last) = failures.last() else { return };
-        let reply = match failures.iter().rev().find(|failure| failure.said) {
-            Some(said) => said.reply.clone(),
-            None => {
-                let causes: Vec<_> = failures.iter().map(|failure| failure.reply.content.as_str()).collect();
-                Reply { content: causes.join("; "), ..last.reply.clone() }
-            }
+        let reply = if let Some(said) = failures.iter().rev().find(|failure| failure.said) {
+            said.reply.clone()
+        } else {
+            let causes: Vec<_> = failures.iter().map(|failure| failure.reply.content.as_str()).collect();
+            Reply { content: causes.join("; "), ..last.reply.clone() }
         };
         let attempt = self.ready.attempt(last.attempt.clone());
         if let super::ready::Found::Item(item) = self.ready.take(self.id, &self.suits) {

@@ -106,14 +106,13 @@ impl Engine {
         loop {
             let waiting = {
                 let mut state = queue.lock();
-                match state.waiting.pop_first().or_else(|| state.held.pop_first()) {
-                    Some((_, waiting)) => waiting,
-                    None => {
-                        state.parked = None;
-                        state.idle_since = Instant::now();
-                        self.attend(queue, state);
-                        return;
-                    }
+                if let Some((_, waiting)) = state.waiting.pop_first().or_else(|| state.held.pop_first()) {
+                    waiting
+                } else {
+                    state.parked = None;
+                    state.idle_since = Instant::now();
+                    self.attend(queue, state);
+                    return;
                 }
             };
             self.send_back(&queue.name, &waiting.message, bounced).await;
