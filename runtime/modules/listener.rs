@@ -65,14 +65,14 @@ enum KeySource {
 ///
 /// It binds at once, and what is bound waits to be served. Nothing is bound while a policy is only being validated.
 pub fn function(lua: &Lua, name: &'static str) -> mlua::Result<Function> {
-    lua.create_async_function(move |lua, table| start(lua, table, name))
+    lua.create_function(move |lua, table| start(lua, table, name))
 }
 
-async fn start(lua: Lua, table: Value, name: &'static str) -> mlua::Result<()> {
-    let host = policy::host(&lua)?;
-    let table: ListenerTable = policy::options(&lua, table, name)?;
+fn start(lua: &Lua, table: Value, name: &str) -> mlua::Result<()> {
+    let host = policy::host(lua)?;
+    let table: ListenerTable = policy::options(lua, table, name)?;
     let parameters = parameters(&host, table).map_err(|why| format!("{name}: {why}").into_lua_err())?;
-    if policy::of(&lua).is_ok_and(|policy| policy.is_validating()) {
+    if policy::of(lua).is_ok_and(|policy| policy.is_validating()) {
         return Ok(());
     }
     let bound = Bound::bind(&host, &parameters).map_err(ExternalError::into_lua_err)?;

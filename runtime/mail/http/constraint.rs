@@ -7,6 +7,7 @@ use crate::mail::config::PathConfig;
 
 /// The tightest limits.
 #[derive(Serialize, Debug)]
+#[expect(clippy::struct_field_names, reason = "the names are those of interface C.14")]
 pub(super) struct Constraints {
     max_concurrent_dispatchers: Ceiling<u64>,
     max_message_rate: Option<Ceiling<f64>>,

@@ -10,6 +10,7 @@ use super::App;
 use super::constraint::Constraints;
 use super::egress::describe;
 use crate::host::http::{Answer, json, plain};
+use crate::mail::address::Address;
 use crate::mail::config::{Config, PathConfig};
 use crate::mail::message::{Message, MessageId};
 use crate::mail::queue::ReadySnapshot;
@@ -159,7 +160,7 @@ async fn show(message: &Message, want_body: bool) -> Value {
     let recipients = message.recipients();
     let recipient = match recipients.as_slice() {
         [one] => Value::from(one.email()),
-        many => many.iter().map(|to| to.email()).collect(),
+        many => many.iter().map(Address::email).collect(),
     };
     let mut shown = object!({
         "sender": message.sender(),

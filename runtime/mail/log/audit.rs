@@ -11,6 +11,7 @@ use crate::host::{Clock, Host};
 
 /// What an audit log takes, and where it goes; one call of `kumo.aaa.configure_acct_log`.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(in crate::mail) struct AuditLog {
     pub(in crate::mail) writer: Writer,
     pub(in crate::mail) authz_allow: bool,

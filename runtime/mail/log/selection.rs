@@ -36,24 +36,21 @@ impl Form {
 /// What `per_record` says: of a kind, else of `Any`; what neither names is written as JSON.
 #[derive(Clone, Debug, Default)]
 pub(in crate::mail) struct Selection {
-    kinds: Vec<(Kind, Option<Form>)>,
-    any: Option<Option<Form>>,
+    /// By kind, where none is `Any`; what is not written has no form.
+    said: Vec<(Option<Kind>, Option<Form>)>,
     other: Form,
 }
 
 impl Selection {
     /// Says it of a kind, or of `Any`; `None` for what is not written.
     pub(in crate::mail) fn set(&mut self, kind: Option<Kind>, form: Option<Form>) {
-        match kind {
-            Some(kind) => self.kinds.push((kind, form)),
-            None => self.any = Some(form),
-        }
+        self.said.push((kind, form));
     }
 
     /// How a kind is written, if it is.
     pub(in crate::mail) fn form(&self, kind: Kind) -> Option<&Form> {
-        let named = self.kinds.iter().find(|(named, _)| *named == kind).map(|(_, form)| form);
-        match named.or(self.any.as_ref()) {
+        let said = |of: Option<Kind>| self.said.iter().find(move |(named, _)| *named == of).map(|(_, form)| form);
+        match said(Some(kind)).or_else(|| said(None)) {
             Some(form) => form.as_ref(),
             None => Some(&self.other),
         }

@@ -260,6 +260,7 @@ fn configure_bounce_classifier(lua: &Lua, table: Value) -> mlua::Result<()> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct AuditTable {
     log_dir: PathBuf,
     #[serde(default = "default_file_bytes", deserialize_with = "whole_number")]

@@ -85,9 +85,9 @@ fn policy(port: u16, path: &str) -> String {
     format!(
         "local kumo = require 'kumo'
 kumo.on('init', function()
-  kumo.define_spool {{ name = 'data', path = '/var/spool/kumomta/data', kind = 'Fjall' }}
-  kumo.define_spool {{ name = 'meta', path = '/var/spool/kumomta/meta', kind = 'Fjall' }}
-  kumo.configure_local_logs {{ log_dir = '/var/log/kumomta' }}
+  kumo.define_spool {{ name = 'data', path = '/var/spool/kumomta/data', kind = 'Fjall', min_free_space = 0 }}
+  kumo.define_spool {{ name = 'meta', path = '/var/spool/kumomta/meta', kind = 'Fjall', min_free_space = 0 }}
+  kumo.configure_local_logs {{ log_dir = '/var/log/kumomta', min_free_space = 0 }}
   kumo.start_esmtp_listener {{ listen = '127.0.0.1:0', hostname = 'us.example', batch_handling = 'BatchByDomain' }}
 end)
 kumo.on('get_queue_config', function()
@@ -107,13 +107,12 @@ pub(super) fn shown(records: &[Value]) -> Vec<String> {
 
 fn one(record: &Value) -> String {
     let response = &record["response"];
-    let mut text = format!("{} {}", record["type"].as_str().unwrap(), response["code"]);
-    if let Some(code) = response["enhanced_code"].as_object() {
-        text.push_str(&format!(" {}.{}.{}", code["class"], code["subject"], code["detail"]));
-    }
-    text.push(' ');
-    text.push_str(response["content"].as_str().unwrap());
-    text
+    let enhanced = match response["enhanced_code"].as_object() {
+        Some(code) => format!(" {}.{}.{}", code["class"], code["subject"], code["detail"]),
+        None => String::new(),
+    };
+    let (kind, content) = (record["type"].as_str().unwrap(), response["content"].as_str().unwrap());
+    format!("{kind} {}{enhanced} {content}", response["code"])
 }
 
 /// Waits, in tokio's time, until a condition holds.
