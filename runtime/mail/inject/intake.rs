@@ -7,7 +7,9 @@ use futures_util::future::BoxFuture;
 
 use crate::host::Host;
 use crate::mail::Message;
+use crate::mail::log::Logger;
 use crate::mail::queue::{Accept, Queues};
+use crate::mail::spool::Spools;
 
 /// Takes messages over: into the spool, the log and the queues.
 pub trait Intake: Send + Sync {
@@ -20,6 +22,17 @@ pub trait Intake: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotTaken(pub String);
+
+/// Whether mail may be taken in: fails while the spool, or what records go to, is full or failing.
+///
+/// # Errors
+/// Why not.
+pub(in crate::mail) fn health(host: &Host) -> Result<(), String> {
+    if let Some(spools) = Spools::of(host) {
+        spools.health().map_err(|error| error.to_string())?;
+    }
+    Logger::of(host).health()
+}
 
 type Slot = ArcSwapOption<Box<dyn Intake>>;
 

@@ -1,5 +1,7 @@
 //! What queues ask of a policy, and the Lua objects that deliver (interface A.18, B.4, B.5).
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kumo_tsa_core::wire::QueueName;
@@ -15,6 +17,9 @@ use crate::mail::rejection::{Closing, Rejection};
 use crate::mail::reply::Reply;
 use crate::modules::time::TimeDelta;
 use crate::policy::{self, Event, Pinned, Policy, explain};
+
+/// How long a call of an object that delivers may take in all: what it talks to may be slow.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 type RequeueArguments = (Message, String, Vec<String>, bool, Option<TimeDelta>);
 type StatusArguments = (String, String, Option<String>, Option<String>, Option<String>);
@@ -90,6 +95,7 @@ pub(in crate::mail) async fn open(
     let event: Event<(String, Option<String>, Option<String>), Table> = Event::named(path.constructor.clone());
     let made = async {
         let mut pinned = policy.pin().await?;
+        pinned.allow(PATIENCE);
         let args = (path.domain.clone(), path.tenant.clone(), path.campaign.clone());
         let table = pinned.call(&event, args).await?;
         let table = table.ok_or_else(|| policy::Error::NotRegistered { event: path.constructor.clone() })?;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::engine::Engine;
 use super::hold::suspended;
+use super::internal::Internal;
 use super::ready::{Item, Unready};
 use super::reason::Reason;
 use super::retry;
@@ -145,6 +146,9 @@ impl Engine {
     }
 
     async fn go(&self, queue: &Arc<Scheduled>, due: Instant, waiting: Waiting, config: &Arc<QueueConfig>) {
+        if let Some(internal) = Internal::of(&queue.name) {
+            return self.work_off(internal, queue, waiting.message).await;
+        }
         match &config.protocol {
             Protocol::Null => return self.finish(&waiting.message).await,
             Protocol::Maildir { .. } => return self.deliver_to_maildir(queue, waiting.message, config).await,

@@ -9,7 +9,7 @@ use super::domain::ListenerDomain;
 use super::session::{Greeted, Session};
 use super::stream::End;
 use crate::mail::lua::reception;
-use crate::mail::{Address, Rejection};
+use crate::mail::{Address, Rejection, inject};
 
 /// From MAIL to the end of DATA.
 #[derive(Debug)]
@@ -97,6 +97,11 @@ impl Session {
         let size = usize::try_from(options.size.unwrap_or(0)).unwrap_or(usize::MAX);
         if size > most {
             return too_large(most);
+        }
+        if let Err(why) = inject::health(&self.server.host) {
+            tracing::warn!("no mail is taken: {why}");
+            let hostname = &self.settings.hostname;
+            return Answer::new(452, format!("4.3.1 {hostname} has no room for mail now, try again later"));
         }
         if let Err(error) = reception::mail_from(&self.server.policy, &sender, &self.connection).await {
             return self.refusal(&error);

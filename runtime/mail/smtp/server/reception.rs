@@ -15,7 +15,7 @@ use crate::mail::trace::{self, TraceHeaders};
 use crate::mail::{Address, Message, Rejection, inject, spool};
 
 /// The queue in which messages wait that the policy has not seen yet (interface C.4).
-const DEFERRED_QUEUE: &str = "deferred_smtp_inject.kumomta.internal";
+pub const DEFERRED_QUEUE: &str = "deferred_smtp_inject.kumomta.internal";
 /// How many bytes are read at first; more when the client sends more than that at a time.
 const FIRST_READ: usize = 8 * 1024;
 
@@ -155,9 +155,11 @@ pub async fn show_deferred(policy: &crate::policy::Policy, message: &Message) ->
     message.set_meta("queue", Value::Null);
     let connection = super::connection::Connection::of_message(message);
     let hostname = connection.get("hostname").and_then(|name| name.as_str().map(ToOwned::to_owned));
-    reception::deferred_inject(policy, message, &connection)
-        .await
-        .map_err(|error| reception::rejection(&error, &hostname.unwrap_or_default()))
+    reception::deferred_inject(policy, message, &connection).await.map_err(|error| {
+        // It stays where it is, until it is tried again.
+        message.set_meta("queue", DEFERRED_QUEUE.into());
+        reception::rejection(&error, &hostname.unwrap_or_default())
+    })
 }
 
 /// Those to whom this client may send a message that is no report.
