@@ -4,6 +4,7 @@
 //! side that do not know of each other.
 
 mod clock;
+mod environment;
 mod epoch;
 pub mod http;
 pub mod logging;
@@ -19,6 +20,7 @@ pub mod user;
 use std::sync::Arc;
 
 pub use clock::Clock;
+pub use environment::Environment;
 pub use epoch::Epoch;
 pub use paths::Paths;
 pub use shutdown::Shutdown;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::broken::Broken;
 use super::capability::Capabilities;
+use super::detour::Detour;
 use super::session::{Session, Terms};
 use super::tls::{self, Identity, Manner};
 use super::wire::Wire;
@@ -50,7 +51,7 @@ fn failed(plan: &Plan<'_>, (stage, why): Failed) -> OpenError {
 
 async fn attempt(host: &Host, plan: &Plan<'_>, mode: TlsMode, identity: Option<&Identity>) -> Result<Session, Failed> {
     let config = plan.config;
-    let stream = connect(plan).await.map_err(|why| (Stage::Connect, why.into()))?;
+    let stream = connect(host, plan).await.map_err(|why| (Stage::Connect, why.into()))?;
     let local = stream.local_addr().map_err(|error| (Stage::Connect, Trouble::from(error).into()))?;
     let mut opening = Opening { host, plan, wire: Wire::plain(stream), offered: Capabilities::default(), tls: None };
     opening.expect(Stage::Banner, None, config.banner_timeout).await?;
@@ -71,10 +72,12 @@ async fn attempt(host: &Host, plan: &Plan<'_>, mode: TlsMode, identity: Option<&
     })
 }
 
-async fn connect(plan: &Plan<'_>) -> Result<TcpStream, Trouble> {
-    let (to, limit) = (plan.endpoint.address, plan.config.connect_timeout);
+async fn connect(host: &Host, plan: &Plan<'_>) -> Result<TcpStream, Trouble> {
+    let limit = plan.config.connect_timeout;
+    let detour = Detour::of(host).address();
+    let to = detour.unwrap_or(plan.endpoint.address);
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(from) = plan.source.source_address {
+    if let (Some(from), None) = (plan.source.source_address, detour) {
         if from.is_ipv4() != to.is_ipv4() {
             let why = format!("source address {from} and peer address {} are of different families", to.ip());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why).into());
