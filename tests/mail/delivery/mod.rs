@@ -2,5 +2,9 @@
 
 mod fate;
 mod intact;
+mod internal;
 mod path;
+mod rate;
 mod rig;
+mod room;
+mod trouble;
