@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 pub use build::BadContent;
 use build::Generator;
-pub(in crate::mail) use intake::{accept, health};
+pub(in crate::mail) use intake::{accept, accept_as, health};
 pub use intake::{Intake, NotTaken, set_intake};
 pub use request::{Attachment, Content, Dialect, Mailbox, Parts, Recipient, Request, Response, Trace};
 pub use route::{ENDPOINTS, routes};

@@ -101,3 +101,48 @@ async fn a_reception_record_tells_of_the_connection() {
     assert_eq!(record["tls_protocol_version"], "TLSv1.3");
     assert!(record["tls_cipher"].as_str().unwrap().starts_with("TLS13_"), "{record:#}");
 }
+
+const REPORT: &[u8] = b"Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n--b\r\n\
+    Content-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\nUser-Agent: x\r\nVersion: 1\r\n\r\n--b--\r\n";
+
+const RETURNED: &[u8] = b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\n\
+    Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.example\r\n\r\n\
+    Final-Recipient: rfc822; gone@one.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\
+    Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n\r\n--b--\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn reports_are_logged_and_dropped_or_relayed() {
+    let sink = Sink::willing().await;
+    let domains = "kumo.on('get_listener_domain', function(domain)
+  if domain == 'drop.example.com' then
+    return kumo.make_listener_domain { log_arf = 'LogThenDrop', log_oob = 'LogThenDrop' }
+  end
+  return kumo.make_listener_domain { relay_to = true, log_arf = true, log_oob = true }
+end)
+";
+    let policy = beginning("relay_hosts = {}", "") + domains + &paths(&sink);
+    let rig = Rig::running(Bench::new(), ZONE, &policy).await;
+    for to in ["fbl@drop.example.com", "fbl@one.example.com"] {
+        rig.send(&[to], REPORT).await;
+        rig.send(&[to], RETURNED).await;
+    }
+    let mut talk = Talk::greeted(rig.address()).await;
+    let reply = talk.send("from@example.org", &["fbl@drop.example.com"], HELLO).await;
+    assert!(reply.starts_with("550 5.7.1 "), "{reply}");
+    rig.send(&["fbl@one.example.com"], HELLO).await;
+    sink.received(3).await;
+    until("the end of the session", || sink.open_now() == 0).await;
+    let records = rig.stop_and_tell_all().await;
+    let feedback = of_type(&records, "Feedback");
+    assert_eq!(feedback.len(), 2);
+    assert_eq!(feedback[0]["feedback_report"]["feedback_type"], "abuse");
+    assert_eq!((&feedback[0]["recipient"], &feedback[0]["site"]), (&json!("fbl@drop.example.com"), &json!("")));
+    let returned = of_type(&records, "OOB");
+    assert_eq!(returned.len(), 2);
+    assert_eq!((&returned[0]["recipient"], &returned[0]["response"]["code"]), (&json!("gone@one.example"), &json!(550)));
+    assert_eq!(returned[0]["response"]["enhanced_code"], json!({"class": 5, "subject": 1, "detail": 1}));
+    // The feedback report that was relayed has its own record in the place of this one.
+    assert_eq!(of_type(&records, "Reception").len(), 2);
+    assert_eq!(of_type(&records, "Delivery").len(), 3);
+    assert_eq!(of_type(&records, "Rejection").len(), 1);
+}
