@@ -115,7 +115,7 @@ async fn small_things() {
         bench
             .fails("kumo.set_diagnostic_log_filter 'a=b=c'")
             .await
-            .starts_with("event `run`: kumo.set_diagnostic_log_filter: invalid filter `a=b=c`: ")
+            .starts_with("event `run`: kumo.set_diagnostic_log_filter: invalid log filter `a=b=c`: ")
     );
     bench.write("/opt/kumomta/etc/policy/a.lua", "");
     assert_eq!(

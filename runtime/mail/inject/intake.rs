@@ -44,9 +44,14 @@ pub fn set_intake(host: &Host, intake: impl Intake + 'static) {
 
 /// Hands messages over: to the host's queues, if nothing else was set.
 pub(in crate::mail) async fn accept(host: &Host, messages: Vec<Message>, deferred_spool: bool) -> Result<(), NotTaken> {
+    accept_as(host, messages, Accept { deferred_spool, log_reception: true }).await
+}
+
+/// The same, and says whether receptions are logged.
+pub(in crate::mail) async fn accept_as(host: &Host, messages: Vec<Message>, how: Accept) -> Result<(), NotTaken> {
     if let Some(intake) = host.slot(Slot::empty).load_full() {
-        return intake.accept(messages, deferred_spool).await;
+        return intake.accept(messages, how.deferred_spool).await;
     }
-    let taken = Queues::of(host).accept(messages, Accept { deferred_spool, log_reception: true }).await;
+    let taken = Queues::of(host).accept(messages, how).await;
     taken.map_err(|error| NotTaken(format!("{:#}", anyhow::Error::from(error))))
 }

@@ -246,8 +246,9 @@ impl Object {
     /// Has the object close, if it can, and gives its context back.
     async fn finish(&mut self) {
         let Some(mut pinned) = self.pinned.take() else { return };
-        let has_close = matches!(self.table.get::<Value>("close"), Ok(Value::Function(_)));
-        if has_close && !pinned.is_spent() {
+        // The object went with a context that ended, and must not be touched then.
+        let has_close = !pinned.is_spent() && matches!(self.table.get::<Value>("close"), Ok(Value::Function(_)));
+        if has_close {
             let outcome = pinned.call_method::<_, Value>(&self.constructor, &self.table, "close", ()).await;
             if let Err(error) = outcome {
                 tracing::error!("`close` of an object of `{}`: {}", self.constructor, explain(&error));

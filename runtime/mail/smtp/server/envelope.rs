@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::answer::Answer;
 use super::command::MailOptions;
-use super::domain::ListenerDomain;
+use super::domain::{Disposition, ListenerDomain};
 use super::session::{Greeted, Session};
 use super::stream::End;
 use crate::mail::lua::reception;
@@ -29,6 +29,10 @@ pub(super) struct Recipient {
     pub(super) address: Address,
     /// Whether the client may send it more than reports.
     pub(super) relayed: bool,
+    /// What becomes of feedback reports to it.
+    pub(super) feedback: Disposition,
+    /// What becomes of returned mail to it.
+    pub(super) returned: Disposition,
 }
 
 impl Session {
@@ -164,7 +168,8 @@ impl Session {
         if !relayed && !domain.as_ref().is_some_and(|domain| domain.takes_reports()) {
             return Ok(None);
         }
-        Ok(Some(Recipient { address: address.clone(), relayed }))
+        let (feedback, returned) = domain.map(|domain| (domain.log_arf, domain.log_oob)).unwrap_or_default();
+        Ok(Some(Recipient { address: address.clone(), relayed, feedback, returned }))
     }
 
     /// What the policy says of a domain; it is asked once in a transaction.

@@ -13,6 +13,7 @@ mod envelope;
 mod listener;
 mod parameter;
 mod reception;
+mod report;
 mod security;
 mod session;
 mod stream;
