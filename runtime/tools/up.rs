@@ -14,8 +14,8 @@ use super::player::Player;
 use super::scene::{Scene, Stage};
 use super::show::Show;
 use super::traffic::Traffic;
-use crate::host::run::{self, signalled};
 use crate::host::Clock;
+use crate::host::run::{self, signalled};
 
 const QUICKSTART: &str = "examples/quickstart";
 const POLICY: &str = "tsa_init.lua";
@@ -117,7 +117,9 @@ fn introduce(show: &mut Show, stage: &Stage, scene: &Scene) {
         show.line("mail goes to the pretend provider alone, whatever its domain");
     }
     if let Some(address) = scene.daemon_address() {
-        show.line(&format!("overrides in force, as a shaping file: curl -s 'http://{address}/get_config_v1/shaping.toml'"));
+        show.line(&format!(
+            "overrides in force, as a shaping file: curl -s 'http://{address}/get_config_v1/shaping.toml'"
+        ));
     }
 }
 

@@ -56,7 +56,14 @@ impl Automation {
     pub fn of(host: &Host) -> Arc<Self> {
         let (clock, holds) = (host.clock().clone(), Holds::of(host));
         let journal = Journal::new(host.paths());
-        host.slot(|| Self { clock, holds, known: Mutex::default(), notices: Notices::new(), journal, disregarded: AtomicBool::new(false) })
+        host.slot(|| Self {
+            clock,
+            holds,
+            known: Mutex::default(),
+            notices: Notices::new(),
+            journal,
+            disregarded: AtomicBool::new(false),
+        })
     }
 
     /// Takes up what is kept on disk (semantics P7), and begins to end entries at their time. Once is enough, and has to

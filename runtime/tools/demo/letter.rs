@@ -103,7 +103,8 @@ fn daily(random: &mut Rng, from: Duration, number: usize) -> Letter {
         }
     }
     let (tenant, campaign) = TENANTS[random.usize(..TENANTS.len())];
-    let user = if domain == "club.example" && random.u32(..5) == 0 { "full".to_owned() } else { format!("user{number}") };
+    let user =
+        if domain == "club.example" && random.u32(..5) == 0 { "full".to_owned() } else { format!("user{number}") };
     Letter { at, tenant, campaign, to: format!("{user}@{domain}") }
 }
 

@@ -51,7 +51,8 @@ impl<'a> Run<'a> {
 
     /// Sends the letters and watches for four hours, which take `real` time.
     pub(super) async fn watch(mut self, scene: &Scene, letters: Vec<Letter>, real: Duration) -> anyhow::Result<Tally> {
-        let (mail, daemon) = (scene.mail.as_ref().context("no mail host")?, scene.daemon.as_ref().context("no daemon")?);
+        let (mail, daemon) =
+            (scene.mail.as_ref().context("no mail host")?, scene.daemon.as_ref().context("no daemon")?);
         let host = mail.host().clone();
         let to = scene.smtp_address().context("init.lua started no listener (kumo.start_esmtp_listener)")?;
         let simulated = Duration::from_hours(HOURS);
