@@ -24,9 +24,9 @@ const TENANTS: &[(&str, &str)] = &[("shop", "order"), ("news", "weekly"), ("rece
 struct Campaign {
     tenant: &'static str,
     name: &'static str,
-    /// Minutes from the start.
-    begin: u64,
-    minutes: u64,
+    /// From the start.
+    begin: Duration,
+    lasts: Duration,
     letters: u32,
     domains: &'static [&'static str],
 }
@@ -35,12 +35,19 @@ const CAMPAIGNS: &[Campaign] = &[
     Campaign {
         tenant: "shop",
         name: "sale",
-        begin: 20,
-        minutes: 8,
+        begin: Duration::from_mins(20),
+        lasts: Duration::from_mins(8),
         letters: 260,
         domains: &["yahoo.com", "yahoo.com", "aol.com"],
     },
-    Campaign { tenant: "news", name: "digest", begin: 130, minutes: 1, letters: 100, domains: &["post.example"] },
+    Campaign {
+        tenant: "news",
+        name: "digest",
+        begin: Duration::from_mins(130),
+        lasts: Duration::from_secs(5),
+        letters: 100,
+        domains: &["post.example"],
+    },
 ];
 
 /// One message to be sent.
@@ -79,9 +86,8 @@ pub(super) fn plan(seed: u64) -> Vec<Letter> {
         at += EVERY;
     }
     for campaign in CAMPAIGNS {
-        let begin = Duration::from_mins(campaign.begin);
         for number in 0..campaign.letters {
-            let at = begin + Duration::from_mins(campaign.minutes) * number / campaign.letters;
+            let at = campaign.begin + campaign.lasts * number / campaign.letters;
             let domain = campaign.domains[random.usize(..campaign.domains.len())];
             let to = format!("reader{number}@{domain}");
             letters.push(Letter { at, tenant: campaign.tenant, campaign: campaign.name, to });
