@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 /// How long the mail goes on, and for how long it is watched.
-pub(super) const HOURS: u64 = 4;
+pub(super) const HOURS: u8 = 4;
 
 /// What comes at any time: one letter in each of these.
 const EVERY: Duration = Duration::from_secs(40);
@@ -81,7 +81,7 @@ pub(super) fn plan(seed: u64) -> Vec<Letter> {
     let mut random = Rng::with_seed(seed);
     let mut letters = Vec::new();
     let mut at = Duration::ZERO;
-    while at < Duration::from_hours(HOURS) {
+    while at < Duration::from_hours(HOURS.into()) {
         letters.push(daily(&mut random, at, letters.len()));
         at += EVERY;
     }
@@ -125,7 +125,7 @@ mod tests {
         assert_ne!(letters, plan(2));
         assert_eq!(letters.len(), 360 + 360);
         assert!(letters.is_sorted_by_key(|letter| letter.at));
-        assert!(letters.iter().all(|letter| letter.at <= Duration::from_hours(HOURS)));
+        assert!(letters.iter().all(|letter| letter.at <= Duration::from_hours(HOURS.into())));
     }
 
     #[test]

@@ -138,7 +138,8 @@ fn summarize(show: &mut Show, tally: &Tally) {
     show.line(&format!("  {:widest$}  sent  deferred  held  sent in each hour", "path"));
     for (name, path) in tally.paths() {
         let name = if name.is_empty() { WAITING.to_owned() } else { path_text(name) };
-        let hours: String = path.hours.iter().map(|count| format!("{count:>5}")).collect();
+        let hours: Vec<_> = path.hours.iter().map(|count| format!("{count:>5}")).collect();
+        let hours = hours.concat();
         show.line(&format!("  {name:widest$}  {:>4}  {:>8}  {:>4}{hours}", path.sent, path.deferred, path.held));
     }
 }

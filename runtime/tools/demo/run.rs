@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
             (scene.mail.as_ref().context("no mail host")?, scene.daemon.as_ref().context("no daemon")?);
         let host = mail.host().clone();
         let to = scene.smtp_address().context("init.lua started no listener (kumo.start_esmtp_listener)")?;
-        let simulated = Duration::from_hours(HOURS);
+        let simulated = Duration::from_hours(HOURS.into());
         let mut outcomes = Logger::of(&host).watch();
         let mut effects = daemon.effects();
         let (mut holds, mut overrides) = (Holds::of(&host).changed(), Automation::of(&host).changed());
