@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -32,6 +33,8 @@ pub(super) struct Dispatcher {
     pub(super) hand: Vec<Item>,
     /// Whether there is a host after the one that it talks to.
     more_hosts: bool,
+    /// Whether an administrator wants it to end.
+    aborted: watch::Receiver<bool>,
     _leases: Vec<Lease>,
 }
 
@@ -63,8 +66,23 @@ impl Drop for Dispatcher {
 }
 
 impl Dispatcher {
-    pub(super) fn new(engine: Arc<Engine>, ready: Arc<Ready>, id: Uuid, leases: Vec<Lease>) -> Self {
-        Self { engine, ready, id, suits: Suits::default(), hand: Vec::new(), more_hosts: false, _leases: leases }
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        ready: Arc<Ready>,
+        id: Uuid,
+        aborted: watch::Receiver<bool>,
+        leases: Vec<Lease>,
+    ) -> Self {
+        Self {
+            engine,
+            ready,
+            id,
+            suits: Suits::default(),
+            hand: Vec::new(),
+            more_hosts: false,
+            aborted,
+            _leases: leases,
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -135,7 +153,7 @@ impl Dispatcher {
 
     /// Whether this session may carry another message.
     pub(super) fn may_go_on(&self) -> bool {
-        if self.engine.is_stopping() {
+        if self.engine.is_stopping() || *self.aborted.borrow() {
             return false;
         }
         let path = self.ready.path_name();
@@ -214,12 +232,11 @@ impl Dispatcher {
     /// No host took the connection: that fails one message; when it happened too often in a row, all.
     async fn unreachable(&mut self, failures: Vec<Failure>) {
         let Some(last) = failures.last() else { return };
-        let reply = match failures.iter().rev().find(|failure| failure.said) {
-            Some(said) => said.reply.clone(),
-            None => {
-                let causes: Vec<_> = failures.iter().map(|failure| failure.reply.content.as_str()).collect();
-                Reply { content: causes.join("; "), ..last.reply.clone() }
-            }
+        let reply = if let Some(said) = failures.iter().rev().find(|failure| failure.said) {
+            said.reply.clone()
+        } else {
+            let causes: Vec<_> = failures.iter().map(|failure| failure.reply.content.as_str()).collect();
+            Reply { content: causes.join("; "), ..last.reply.clone() }
         };
         let attempt = self.ready.attempt(last.attempt.clone());
         if let super::ready::Found::Item(item) = self.ready.take(self.id, &self.suits) {
@@ -287,8 +304,8 @@ impl Dispatcher {
             let (after, tried) = self.deliver(session.as_mut(), &config).await;
             carried += if tried { messages } else { 0 };
             if after == After::Closed {
-                let same_host = !tried && !(config.try_next_host_on_transport_error && self.more_hosts);
-                return (if same_host { Ended::Full } else { Ended::ByPeer }, carried);
+                let to_next = config.try_next_host_on_transport_error && self.more_hosts;
+                return (if tried || to_next { Ended::ByPeer } else { Ended::Full }, carried);
             }
             if !tried {
                 break Ended::Done;
@@ -367,10 +384,18 @@ impl Dispatcher {
                 None => std::future::pending().await,
             }
         };
+        let mut aborted = self.aborted.clone();
+        let aborted = async move {
+            if aborted.wait_for(|aborted| *aborted).await.is_err() {
+                // Nobody can ask for it any more.
+                std::future::pending::<()>().await;
+            }
+        };
         let why = tokio::select! {
             outcome = session.deliver(batch) => return outcome,
             () = tokio::time::sleep(watchdog(config)) => "no progress",
             () = stopped => "the host stops",
+            () = aborted => "the session was aborted",
         };
         let text = format!("KumoMTA internal: gave up in the middle of a delivery: {why}");
         let reply = Reply { code: 400, enhanced_code: None, content: text, command: None };
@@ -424,7 +449,7 @@ fn watchdog(config: &PathConfig) -> Duration {
     let timeouts = [config.mail_from_timeout, config.rcpt_to_timeout, config.data_timeout, config.data_dot_timeout];
     let longest = timeouts.into_iter().max().unwrap_or_default();
     // Each of the steps has its own timeout: this is for what is stuck between them.
-    let usual = (longest * 2).max(Duration::from_secs(60)).max(timeouts.iter().sum());
+    let usual = (longest * 2).max(Duration::from_mins(1)).max(timeouts.iter().sum());
     config.dispatcher_progress_watchdog_timeout.unwrap_or(usual)
 }
 

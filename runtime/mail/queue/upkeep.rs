@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -137,7 +138,7 @@ impl Engine {
         loop {
             let now = Instant::now();
             let mut state = ready.lock();
-            let (open, busy) = ready.demand(&state);
+            let (open, busy) = Ready::demand(&state);
             let limit = config.connection_limit.limit.get();
             let (allowed, more) = self.ramp.allowed(&path, limit, now);
             let wanted = if config.aggressive_connection_opening {
@@ -172,11 +173,13 @@ impl Engine {
                 detail: None,
                 outcomes: [0; 3],
                 delivered_this_connection: 0,
+                abort: watch::Sender::new(false),
             };
+            let aborted = card.abort.subscribe();
             state.sessions.insert(session, card);
             drop(state);
             let ready = ready.clone();
-            self.spawn(|engine| Dispatcher::new(engine, ready, session, leases).run());
+            self.spawn(|engine| Dispatcher::new(engine, ready, session, aborted, leases).run());
         }
     }
 
