@@ -213,3 +213,18 @@ fn what_has_no_effect_yet_stands_in_the_architecture() {
         assert!(text.contains(&format!("`{}`", one.option)), "{}", one.option);
     }
 }
+
+#[test]
+fn an_open_session_suits_while_what_it_was_opened_with_holds() {
+    let opened = PathConfig::default();
+    let suits = |options: Value| opened.suits_session(&opened.with(options.as_object().unwrap()).0);
+    assert!(suits(json!({ "max_message_rate": "1/s", "connection_limit": 1, "max_deliveries_per_connection": 1 })));
+    for options in [
+        json!({ "ehlo_domain": "other.example" }),
+        json!({ "enable_tls": "Required" }),
+        json!({ "smtp_port": 2525 }),
+        json!({ "data_timeout": "1s" }),
+    ] {
+        assert!(!suits(options.clone()), "{options}");
+    }
+}

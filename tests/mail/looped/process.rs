@@ -173,7 +173,7 @@ async fn all_arrive(sink: &Sink, acknowledged: &BTreeSet<usize>) -> BTreeMap<usi
         if lost.is_empty() {
             return arrived;
         }
-        assert!(began.elapsed() < Duration::from_secs(60), "{} are lost: {lost:?}", lost.len());
+        assert!(began.elapsed() < Duration::from_mins(1), "{} are lost: {lost:?}", lost.len());
         pass(0.2).await;
     }
 }
@@ -200,7 +200,6 @@ async fn killed(kind: &str) {
     pass(3.0).await;
     let arrived = arrived(&sink);
     let twice: Vec<_> = arrived.iter().filter(|(_, times)| times.len() > 1).collect();
-    eprintln!("{kind}: {} acknowledged, {} twice", acknowledged.len(), twice.len());
     assert!(twice.len() <= SESSIONS * deaths.len(), "{}", twice.len());
     for (number, times) in &twice {
         let (before, after) = (Duration::from_secs(1), Duration::from_millis(300));
@@ -231,9 +230,7 @@ async fn told_to_stop_in_full_flow_it_ends_in_time_and_nothing_is_lost_or_double
     let clients = Clients::start(process.address, 0);
     assert!(sink.until(|sink| sink.count() >= 200).await);
     process.signal("-TERM");
-    let told = Instant::now();
     let status = process.ended(Duration::from_secs(30)).await;
-    eprintln!("it ended after {:?}", told.elapsed());
     assert_eq!(status.code(), Some(0));
     let acknowledged = clients.end().await;
     let process = Process::start(folder.path());

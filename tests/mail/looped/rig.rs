@@ -135,7 +135,7 @@ pub(super) fn provider(turn: &Turn<'_>) -> Answer {
 
 /// The policy of the user guide, with daemons at these URLs and more of its own.
 pub(super) fn policy(publish: &[String], subscribe: &[String], options: &str, more: &str) -> String {
-    let list = |urls: &[String]| urls.iter().map(|url| format!("'{url}', ")).collect::<String>();
+    let list = |urls: &[String]| urls.iter().map(|url| format!("'{url}'")).collect::<Vec<_>>().join(", ");
     format!(
         "local kumo = require 'kumo'
 local shaping = require 'policy-extras.shaping'
