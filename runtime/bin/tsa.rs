@@ -13,5 +13,5 @@ fn main() -> ExitCode {
 fn run_tool(arguments: tools::Arguments) -> anyhow::Result<()> {
     let filter = std::env::var("KUMO_TSA_LOG").unwrap_or_else(|_| "error".to_owned());
     logging::install(&Diagnostics { format: Format::default(), folder: None, filter })?;
-    run::block_on(tools::run(arguments))
+    tools::run(arguments)
 }

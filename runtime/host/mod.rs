@@ -3,7 +3,9 @@
 //! A [`Host`] is a value. Nothing in this project is process-wide, so that a test or `tsa up` can put several hosts side by
 //! side that do not know of each other.
 
+pub mod certificate;
 mod clock;
+mod environment;
 mod epoch;
 pub mod http;
 pub mod logging;
@@ -19,6 +21,7 @@ pub mod user;
 use std::sync::Arc;
 
 pub use clock::Clock;
+pub use environment::Environment;
 pub use epoch::Epoch;
 pub use paths::Paths;
 pub use shutdown::Shutdown;

@@ -1,13 +1,14 @@
 -- Runs in every new Lua context before anything else: files and modules are found through the host's paths, the time of
--- day is the host's. `host` has resolve, readable, embedded, read
--- (documented path in), now, metatable and overran.
+-- day is the host's, and so are variables that it has of its own. `host` has resolve, readable, embedded, read
+-- (documented path in), now, getenv, metatable and overran.
 local host = ...
 
 local error, load, select, tostring, type = error, load, select, tostring, type
 local find, gmatch, gsub, sub = string.find, string.gmatch, string.gsub, string.sub
 local format, concat = string.format, table.concat
 local io_open, io_lines, io_tmpfile, io_input, io_output = io.open, io.lines, io.tmpfile, io.input, io.output
-local os_date, os_remove, os_rename, os_time = os.date, os.remove, os.rename, os.time
+local os_date, os_getenv, os_remove = os.date, os.getenv, os.remove
+local os_rename, os_time = os.rename, os.time
 local std_dofile, std_loadfile = dofile, loadfile
 local std_getmetatable, std_xpcall = getmetatable, xpcall
 local traceback = debug.traceback
@@ -236,6 +237,10 @@ function os.rename(from, to)
   local real = host.resolve(from)
   local done, why, code = os_rename(real, host.resolve(to))
   return done, says(why, real, from), code
+end
+
+function os.getenv(name)
+  return is_path(name) and host.getenv(name) or os_getenv(name)
 end
 
 function os.time(when)

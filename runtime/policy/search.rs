@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mlua::{AnyUserData, Lua, LuaString, Table, Value};
 
 use super::budget::Budget;
-use crate::host::Host;
+use crate::host::{Environment, Host};
 
 /// What a share folder and a policy folder are called in `package.path` (interface B.2).
 const FOLDERS: &[&str] = &["/opt/kumomta/share", "/opt/kumomta/etc/policy"];
@@ -81,6 +81,8 @@ fn natives(lua: &Lua, host: &Host) -> mlua::Result<Table> {
     )?;
     let on = host.clone();
     natives.set("now", lua.create_function(move |_, ()| Ok(on.clock().now().micros().div_euclid(1_000_000)))?)?;
+    let on = Environment::of(host);
+    natives.set("getenv", lua.create_function(move |_, name: LuaString| Ok(on.get(&name.to_string_lossy())))?)?;
     natives.set(
         "metatable",
         lua.create_function(|lua, value: Value| value.as_userdata().map(|data| metamethods(lua, data)).transpose())?,

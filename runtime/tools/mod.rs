@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
+mod demo;
 mod player;
+mod scene;
 mod show;
 mod traffic;
 mod up;
@@ -22,8 +24,8 @@ enum Command {
 }
 
 /// Runs the subcommand.
-pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.command {
-        Command::Up(arguments) => up::run(arguments).await,
+        Command::Up(arguments) => up::run(&arguments),
     }
 }

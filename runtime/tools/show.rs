@@ -109,11 +109,16 @@ impl Show {
         }
     }
 
-    /// What it came to, once traffic has stopped.
-    pub(super) fn summary(&mut self, counts: Counts, after: Duration, now: Time) {
+    /// Takes the running count away.
+    pub(super) fn done(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+
+    /// What it came to, once traffic has stopped.
+    pub(super) fn summary(&mut self, counts: Counts, after: Duration, now: Time) {
+        self.done();
         self.line("");
         self.line(&format!(
             "{} records in {}, {:.0} a second: {} delivered, {} not accepted by the daemon",
@@ -145,7 +150,7 @@ impl Show {
     }
 }
 
-fn change_text(started: &Started) -> String {
+pub(super) fn change_text(started: &Started) -> String {
     started.value.as_ref().map_or_else(String::new, |value| {
         let before = value.before.as_ref().map_or_else(|| "no limit".to_owned(), ToString::to_string);
         format!(" (was {before})")
@@ -153,7 +158,7 @@ fn change_text(started: &Started) -> String {
 }
 
 /// What the effect holds or changes: a path, or scheduled queues.
-fn target_text(started: &Started) -> String {
+pub(super) fn target_text(started: &Started) -> String {
     let effect = &started.effect;
     match &effect.action {
         Action::Suspend | Action::SetConfig(_) | Action::SetDomainConfig(_) => effect.path.to_string(),
@@ -170,11 +175,11 @@ fn clock_text(time: Time) -> String {
     Time::from_secs(time.micros().div_euclid(1_000_000)).to_string()
 }
 
-fn matches_text(count: u64) -> String {
+pub(super) fn matches_text(count: u64) -> String {
     if count == 1 { "1 match".to_owned() } else { format!("{count} matches") }
 }
 
-fn shortened(text: &str, chars: usize) -> String {
+pub(super) fn shortened(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

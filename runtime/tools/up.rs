@@ -1,8 +1,7 @@
 //! `tsa up`: the policies of a folder in one process, until Ctrl-C.
 
 use std::io::IsTerminal as _;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -10,30 +9,30 @@ use kumo_tsa_core::wire::parse_duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
+use super::demo::{self, Demo};
 use super::player::Player;
+use super::scene::{Scene, Stage};
 use super::show::Show;
 use super::traffic::Traffic;
-use crate::dns::Resolver;
-use crate::host::run::signalled;
-use crate::host::{Clock, Host, Paths};
-use crate::tsa::Daemon;
+use crate::host::Clock;
+use crate::host::run::{self, signalled};
 
-/// The folder of documented paths that DIR stands in for.
-const POLICY_FOLDER: &str = "/opt/kumomta/etc/policy";
 const QUICKSTART: &str = "examples/quickstart";
 const POLICY: &str = "tsa_init.lua";
 const RESPONSES: &str = "responses.tsv";
 /// How often the running count is shown.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
+/// How long the demonstration takes unless said.
+const DEMO: Duration = Duration::from_secs(20);
 
 /// What `tsa up` is asked.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The folder with `tsa_init.lua` and the files it loads; it stands in for /opt/kumomta/etc/policy
+    /// The folder with `tsa_init.lua`, `init.lua` and `provider.lua`, whichever are there, and the files they load; it stands in for /opt/kumomta/etc/policy
     #[arg(value_name = "DIR", default_value = QUICKSTART)]
     dir: PathBuf,
 
-    /// Play provider responses at the daemon over HTTP
+    /// Send mail: the same of four hours twice, with automation off and on. In a folder without `provider.lua`: play provider responses at the daemon over HTTP
     #[arg(long)]
     traffic: bool,
 
@@ -41,19 +40,19 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", requires = "traffic")]
     responses: Option<PathBuf>,
 
-    /// Log records to publish in a second
+    /// Log records to publish in a second, where responses are played
     #[arg(long, value_name = "N", default_value_t = 400, requires = "traffic", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rate: u32,
 
-    /// The same seed plays the same responses
+    /// The same seed sends the same mail, or plays the same responses
     #[arg(long, value_name = "N", default_value_t = 1, requires = "traffic")]
     seed: u64,
 
-    /// End after this time, such as `20s` or `5m`, instead of at Ctrl-C
+    /// End after this time, such as `20s` or `5m`, instead of at Ctrl-C; for the demonstration, how long it takes
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     duration: Option<Duration>,
 
-    /// Where other documented paths lead, the daemon's state among them [default: a folder that is removed at the end]
+    /// Where other documented paths lead, such as state and spool [default: a folder that is removed at the end]
     #[arg(long, value_name = "DIR", env = "KUMO_PREFIX")]
     prefix: Option<PathBuf>,
 
@@ -63,25 +62,39 @@ pub(super) struct Arguments {
 }
 
 /// Runs the policies of the folder.
-pub(super) async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let policy = arguments.dir.join(POLICY);
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.dir.is_file() {
         bail!("`{}` is a file: DIR is the folder that holds {POLICY}, such as {QUICKSTART}", arguments.dir.display());
     }
-    if !policy.is_file() {
+    let scratch = tempfile::tempdir().context("making a folder for what the hosts keep")?;
+    let prefix = arguments.prefix.clone().unwrap_or_else(|| scratch.path().to_owned());
+    let stage = Stage {
+        dir: arguments.dir.clone(),
+        prefix: prefix.clone(),
+        zones: arguments.zones.clone(),
+        clock: Clock::system(),
+        private: false,
+        automation: true,
+    };
+    if stage.policies().is_empty() {
+        let policy = arguments.dir.join(POLICY);
         bail!("no `{}`: DIR must be a folder with a {POLICY}, such as {QUICKSTART}", policy.display());
     }
-    let traffic = arguments.traffic.then(|| load_traffic(&arguments)).transpose()?;
-    let scratch = tempfile::tempdir().context("making a folder for the daemon's state")?;
-    let prefix = arguments.prefix.clone().unwrap_or_else(|| scratch.path().to_owned());
-    let paths = Paths::with_prefix(prefix).moving(POLICY_FOLDER, std::path::absolute(&arguments.dir)?);
-    let host = Host::new(Clock::system(), paths);
-    if !arguments.zones.is_empty() {
-        Resolver::use_zones(&host, &arguments.zones)?;
+    if arguments.traffic && arguments.responses.is_none() && stage.can_demonstrate() {
+        let real = arguments.duration.unwrap_or(DEMO);
+        let (dir, zones) = (arguments.dir.clone(), arguments.zones.clone());
+        let demo = Demo { dir, zones, seed: arguments.seed, real, prefix };
+        return demo::pace::block_on(demo.run());
     }
-    let daemon = Daemon::start(&host, &Path::new(POLICY_FOLDER).join(POLICY)).await?;
-    let outcome = watch(&arguments, &host, &daemon, traffic).await;
-    daemon.stop().await;
+    run::block_on(run_for_real(arguments, &stage))
+}
+
+/// Runs them in real time.
+async fn run_for_real(arguments: &Arguments, stage: &Stage) -> anyhow::Result<()> {
+    let traffic = arguments.traffic.then(|| load_traffic(arguments)).transpose()?;
+    let scene = stage.start().await?;
+    let outcome = watch(arguments, stage, &scene, traffic).await;
+    scene.stop().await;
     outcome
 }
 
@@ -94,16 +107,37 @@ fn load_traffic(arguments: &Arguments) -> anyhow::Result<Traffic> {
     }
 }
 
+/// Says what listens where.
+fn introduce(show: &mut Show, stage: &Stage, scene: &Scene) {
+    show.line(&format!("running {}", stage.policies().join(", ")));
+    if let Some(address) = scene.smtp_address() {
+        show.line(&format!("mail is taken in at {address}: swaks --server {address} --to someone@yahoo.com"));
+    }
+    if scene.provider.is_some() && scene.mail.is_some() {
+        show.line("mail goes to the pretend provider alone, whatever its domain");
+    }
+    if let Some(address) = scene.daemon_address() {
+        show.line(&format!(
+            "overrides in force, as a shaping file: curl -s 'http://{address}/get_config_v1/shaping.toml'"
+        ));
+    }
+}
+
 /// Plays traffic, if there is any, and shows what the daemon decides, until the time is up or Ctrl-C.
-async fn watch(arguments: &Arguments, host: &Host, daemon: &Daemon, traffic: Option<Traffic>) -> anyhow::Result<()> {
-    let mut effects = daemon.effects();
-    let address =
-        reachable(*daemon.addresses().first().context("the policy started no listener (tsa.start_http_listener)")?);
+async fn watch(arguments: &Arguments, stage: &Stage, scene: &Scene, traffic: Option<Traffic>) -> anyhow::Result<()> {
     let mut show = Show::new(std::io::stdout().is_terminal());
-    show.line(&format!("running {}", arguments.dir.join(POLICY).display()));
-    show.line(&format!("overrides in force, as a shaping file: curl -s 'http://{address}/get_config_v1/shaping.toml'"));
+    introduce(&mut show, stage, scene);
+    let Some(daemon) = &scene.daemon else {
+        if arguments.traffic {
+            bail!("there is no {POLICY} to play responses at");
+        }
+        return Ok(over(arguments.duration).await?);
+    };
+    let mut effects = daemon.effects();
+    let host = daemon.host();
     let mut player = None;
     if let Some(traffic) = traffic {
+        let address = scene.daemon_address().context("the policy started no listener (tsa.start_http_listener)")?;
         show.line(&format!("traffic: {}", traffic.describe()));
         player = Some(Player::start(host, traffic, address, arguments.rate)?);
     }
@@ -148,12 +182,4 @@ async fn over(duration: Option<Duration>) -> std::io::Result<()> {
         () = time => Ok(()),
         signal = signalled() => signal.map(drop),
     }
-}
-
-/// Where a client of this machine reaches a listener on all addresses.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-    }
-    address
 }

@@ -10,6 +10,7 @@ mod notice;
 mod overrides;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kumo_tsa_core::decide::View;
@@ -35,6 +36,7 @@ pub struct Automation {
     known: Mutex<Known>,
     notices: Notices,
     journal: Journal,
+    disregarded: AtomicBool,
 }
 
 /// An owner's name, and the key that it has for an entry.
@@ -54,7 +56,14 @@ impl Automation {
     pub fn of(host: &Host) -> Arc<Self> {
         let (clock, holds) = (host.clock().clone(), Holds::of(host));
         let journal = Journal::new(host.paths());
-        host.slot(|| Self { clock, holds, known: Mutex::default(), notices: Notices::new(), journal })
+        host.slot(|| Self {
+            clock,
+            holds,
+            known: Mutex::default(),
+            notices: Notices::new(),
+            journal,
+            disregarded: AtomicBool::new(false),
+        })
     }
 
     /// Takes up what is kept on disk (semantics P7), and begins to end entries at their time. Once is enough, and has to
@@ -81,6 +90,9 @@ impl Automation {
     /// Entries of several owners stand beside each other, each under its own key (semantics P6). The configuration epoch
     /// stays as it is: who uses paths learns of the change by [`changed`](Self::changed) (semantics P5).
     pub async fn set_overrides(self: &Arc<Self>, host: &Host, owner: &str, changes: Vec<Change>) -> usize {
+        if self.disregarded.load(Ordering::Relaxed) {
+            return 0;
+        }
         self.open(host).await;
         let now = self.clock.now();
         let owner: Arc<str> = owner.into();
@@ -97,6 +109,11 @@ impl Automation {
         drop(known);
         self.notices.stir();
         made
+    }
+
+    /// From now on whatever daemons tell has no effect here: how mail would go without them.
+    pub fn disregard(&self) {
+        self.disregarded.store(true, Ordering::Relaxed);
     }
 
     fn take(&self, known: &mut Known, owner: &Arc<str>, change: Change, now: Time, write: &mut journal::Write) {
@@ -148,15 +165,17 @@ impl Automation {
         }
         let same = old.filter(|old| old.place == entry.place);
         let value = &entry.view.value;
+        // As existing mail hosts put it, and operators look for it (interface C.2).
+        let reason = format!("{} (rule_hash={})", value.reason, value.rule.id);
         match &entry.place {
             Place::Path(name) => {
-                self.holds.suspend_path(name, &value.reason, value.until, entry::owner(&key));
+                self.holds.suspend_path(name, &reason, value.until, entry::owner(&key));
             }
             Place::Queues(selector) => {
-                self.holds.suspend_queue(selector.clone(), &value.reason, value.until, entry::owner(&key));
+                self.holds.suspend_queue(selector.clone(), &reason, value.until, entry::owner(&key));
             }
             Place::Bounces(selector) => {
-                self.holds.bounce(selector.clone(), &value.reason, value.until, false, entry::owner(&key));
+                self.holds.bounce(selector.clone(), &reason, value.until, false, entry::owner(&key));
             }
             Place::Override(spot) => {
                 let touched = known.overrides.change(

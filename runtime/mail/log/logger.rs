@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use kumo_tsa_core::wire::Kind;
 use serde_json::{Map, Value};
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -17,6 +18,7 @@ use super::disposition::Disposition;
 use super::hook::{Definition, Hook, Intake, Intakes};
 use super::local::LocalLog;
 use super::node::load_node_id;
+use super::outcome::{Outcome, Watchers};
 use super::pattern::Names;
 use super::record::{Captured, Circumstances, Record};
 use super::selection::Selection;
@@ -44,6 +46,7 @@ pub struct Logger {
     accounting: Arc<Accounting>,
     accountant: Mutex<Option<JoinHandle<()>>>,
     traffic: Traffic,
+    watchers: Watchers,
 }
 
 /// Who gets records, in the order in which the policy configured them.
@@ -78,6 +81,7 @@ impl Logger {
                 accounting: Arc::default(),
                 accountant: Mutex::default(),
                 traffic,
+                watchers: Watchers::default(),
             }
         })
     }
@@ -133,6 +137,9 @@ impl Logger {
         ));
         self.accounting.count(&record);
         self.traffic.count(&record);
+        if !carries_record {
+            self.watchers.tell(&record);
+        }
         self.give(&record, message, carries_record).await;
     }
 
@@ -153,6 +160,11 @@ impl Logger {
             let captured = source.capture(&hook.definition.meta, &hook.definition.headers).await;
             hook.give(record.clone(), captured).await;
         }
+    }
+
+    /// What becomes of messages from now on; of those that carry records nothing. Who does not keep up misses the oldest.
+    pub fn watch(&self) -> broadcast::Receiver<Outcome> {
+        self.watchers.subscribe()
     }
 
     /// The id of this node (`nodeid` in interface C.6).

@@ -10,6 +10,7 @@ mod intake;
 mod local;
 mod logger;
 mod node;
+mod outcome;
 pub(super) mod pattern;
 mod record;
 pub(super) mod segment;
@@ -32,6 +33,7 @@ pub use hook::{Intake, Refusal, SHOULD_ENQUEUE};
 pub use intake::ToQueues;
 pub(super) use local::{Filter, LocalLog};
 pub use logger::{Logger, hook_queue};
+pub use outcome::Outcome;
 pub use space::Room;
 
 /// Where a session went to.

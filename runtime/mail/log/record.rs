@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::outcome::Outcome;
 use super::{Attempt, Entry};
 use crate::mail::address::Address;
 use crate::mail::message::MessageId;
@@ -73,6 +74,21 @@ impl Record {
             reception_protocol: circumstances.reception_protocol,
             feedback: circumstances.feedback,
             node: circumstances.node,
+        }
+    }
+
+    /// What one that watches is told.
+    pub(super) fn outcome(&self) -> Outcome {
+        Outcome {
+            kind: self.kind,
+            id: self.id.map_or_else(String::new, |id| id.to_string()),
+            recipients: self.recipients.len(),
+            queue: self.queue.clone(),
+            site: self.site.clone(),
+            reply: self.reply.clone(),
+            at: self.at,
+            created: self.created,
+            session: self.attempt.session,
         }
     }
 

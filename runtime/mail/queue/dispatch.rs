@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -32,6 +33,8 @@ pub(super) struct Dispatcher {
     pub(super) hand: Vec<Item>,
     /// Whether there is a host after the one that it talks to.
     more_hosts: bool,
+    /// Whether an administrator wants it to end.
+    aborted: watch::Receiver<bool>,
     _leases: Vec<Lease>,
 }
 
@@ -61,8 +64,23 @@ impl Drop for Dispatcher {
 }
 
 impl Dispatcher {
-    pub(super) fn new(engine: Arc<Engine>, ready: Arc<Ready>, id: Uuid, leases: Vec<Lease>) -> Self {
-        Self { engine, ready, id, suits: Suits::default(), hand: Vec::new(), more_hosts: false, _leases: leases }
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        ready: Arc<Ready>,
+        id: Uuid,
+        aborted: watch::Receiver<bool>,
+        leases: Vec<Lease>,
+    ) -> Self {
+        Self {
+            engine,
+            ready,
+            id,
+            suits: Suits::default(),
+            hand: Vec::new(),
+            more_hosts: false,
+            aborted,
+            _leases: leases,
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -132,7 +150,7 @@ impl Dispatcher {
 
     /// Whether this session may carry another message.
     pub(super) fn may_go_on(&self) -> bool {
-        if self.engine.is_stopping() {
+        if self.engine.is_stopping() || *self.aborted.borrow() {
             return false;
         }
         let path = self.ready.path_name();
@@ -345,10 +363,18 @@ impl Dispatcher {
                 None => std::future::pending().await,
             }
         };
+        let mut aborted = self.aborted.clone();
+        let aborted = async move {
+            if aborted.wait_for(|aborted| *aborted).await.is_err() {
+                // Nobody can ask for it any more.
+                std::future::pending::<()>().await;
+            }
+        };
         let why = tokio::select! {
             outcome = session.deliver(batch) => return outcome,
             () = tokio::time::sleep(watchdog(config)) => "no progress",
             () = stopped => "the host stops",
+            () = aborted => "the session was aborted",
         };
         let text = format!("KumoMTA internal: gave up in the middle of a delivery: {why}");
         let reply = Reply { code: 400, enhanced_code: None, content: text, command: None };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -171,11 +172,13 @@ impl Engine {
                 detail: None,
                 outcomes: [0; 3],
                 delivered_this_connection: 0,
+                abort: watch::Sender::new(false),
             };
+            let aborted = card.abort.subscribe();
             state.sessions.insert(session, card);
             drop(state);
             let ready = ready.clone();
-            self.spawn(|engine| Dispatcher::new(engine, ready, session, leases).run());
+            self.spawn(|engine| Dispatcher::new(engine, ready, session, aborted, leases).run());
         }
     }
 

@@ -139,7 +139,10 @@ end)
     assert_eq!((&feedback[0]["recipient"], &feedback[0]["site"]), (&json!("fbl@drop.example.com"), &json!("")));
     let returned = of_type(&records, "OOB");
     assert_eq!(returned.len(), 2);
-    assert_eq!((&returned[0]["recipient"], &returned[0]["response"]["code"]), (&json!("gone@one.example"), &json!(550)));
+    assert_eq!(
+        (&returned[0]["recipient"], &returned[0]["response"]["code"]),
+        (&json!("gone@one.example"), &json!(550))
+    );
     assert_eq!(returned[0]["response"]["enhanced_code"], json!({"class": 5, "subject": 1, "detail": 1}));
     // The feedback report that was relayed has its own record in the place of this one.
     assert_eq!(of_type(&records, "Reception").len(), 2);

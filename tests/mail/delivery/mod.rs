@@ -1,5 +1,6 @@
 //! A whole mail host: in over SMTP, through the queues, out over SMTP to a scripted server.
 
+mod abort;
 mod fate;
 mod intact;
 mod internal;

@@ -155,7 +155,9 @@ async fn a_providers_rate_and_connections_hold_over_its_domains() {
     rig.stop().await;
 
     let (one, two) = sinks(Duration::from_secs(1)).await;
-    let rig = by_file(one.port(), &format!("{provider}provider_connection_limit = 3\nmax_deliveries_per_connection = 10")).await;
+    let rig =
+        by_file(one.port(), &format!("{provider}provider_connection_limit = 3\nmax_deliveries_per_connection = 10"))
+            .await;
     let began = Instant::now();
     rig.pour(120, "one.example.com").await;
     rig.pour(120, "two.example.com").await;

@@ -62,6 +62,17 @@ impl Rig {
 
     /// Says something to the HTTP listener; gives status and answer.
     pub(super) async fn post(&self, path: &str, body: &Value) -> (u16, String) {
+        self.ask(reqwest::Method::POST, path, Some(body)).await
+    }
+
+    /// Asks the HTTP listener, which has to answer with JSON.
+    pub(super) async fn get(&self, path: &str) -> Value {
+        let (status, text) = self.ask(reqwest::Method::GET, path, None).await;
+        assert_eq!(status, 200, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    async fn ask(&self, method: reqwest::Method, path: &str, body: Option<&Value>) -> (u16, String) {
         let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -69,7 +80,9 @@ impl Rig {
             .with_no_client_auth();
         let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().unwrap();
         let url = format!("http://{}{path}", self.mail.http_addresses()[0]);
-        let answer = client.post(url).json(body).send().await.unwrap();
+        let request = client.request(method, url);
+        let request = if let Some(body) = body { request.json(body) } else { request };
+        let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 

@@ -7,6 +7,7 @@ mod answer;
 mod body;
 mod broken;
 mod capability;
+mod detour;
 mod error;
 mod host;
 mod open;
@@ -19,6 +20,7 @@ mod wire;
 
 use std::net::SocketAddr;
 
+pub use detour::Detour;
 pub use error::{OpenError, Stage, Trouble, Why};
 pub use host::{NoHost, list_hosts, plan_hosts};
 pub use session::Session;

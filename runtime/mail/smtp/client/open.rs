@@ -11,11 +11,13 @@ use uuid::Uuid;
 
 use super::broken::Broken;
 use super::capability::Capabilities;
+use super::detour::Detour;
 use super::session::{Session, Terms};
-use super::tls::{self, Identity, Manner};
+use super::tls::{self, Manner};
 use super::wire::Wire;
 use super::{OpenError, Plan, Stage, Trouble, Why};
 use crate::host::Host;
+use crate::host::certificate::{Identity, parse_pair};
 use crate::mail::config::TlsMode;
 use crate::mail::log;
 use crate::mail::reply::Reply;
@@ -26,7 +28,7 @@ pub(super) async fn open(host: &Host, plan: &Plan<'_>) -> Result<Session, OpenEr
     let opportunistic = matches!(config.enable_tls, TlsMode::Opportunistic | TlsMode::OpportunisticInsecure);
     let broken = Broken::of(host);
     let mode = if opportunistic && broken.knows(peer) { TlsMode::Disabled } else { config.enable_tls };
-    let identity = plan.identity.map(|(certificate, key)| Identity::parse(certificate, key)).transpose();
+    let identity = plan.identity.map(|(certificate, key)| parse_pair(certificate, key)).transpose();
     let identity = identity.map_err(|why| failed(plan, (Stage::Connect, Why::Unable(why))))?;
     let identity = identity.as_ref();
     let outcome = attempt(host, plan, mode, identity).await;
@@ -50,7 +52,7 @@ fn failed(plan: &Plan<'_>, (stage, why): Failed) -> OpenError {
 
 async fn attempt(host: &Host, plan: &Plan<'_>, mode: TlsMode, identity: Option<&Identity>) -> Result<Session, Failed> {
     let config = plan.config;
-    let stream = connect(plan).await.map_err(|why| (Stage::Connect, why.into()))?;
+    let stream = connect(host, plan).await.map_err(|why| (Stage::Connect, why.into()))?;
     let local = stream.local_addr().map_err(|error| (Stage::Connect, Trouble::from(error).into()))?;
     let mut opening = Opening { host, plan, wire: Wire::plain(stream), offered: Capabilities::default(), tls: None };
     opening.expect(Stage::Banner, None, config.banner_timeout).await?;
@@ -71,10 +73,12 @@ async fn attempt(host: &Host, plan: &Plan<'_>, mode: TlsMode, identity: Option<&
     })
 }
 
-async fn connect(plan: &Plan<'_>) -> Result<TcpStream, Trouble> {
-    let (to, limit) = (plan.endpoint.address, plan.config.connect_timeout);
+async fn connect(host: &Host, plan: &Plan<'_>) -> Result<TcpStream, Trouble> {
+    let limit = plan.config.connect_timeout;
+    let detour = Detour::of(host).address();
+    let to = detour.unwrap_or(plan.endpoint.address);
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    if let Some(from) = plan.source.source_address {
+    if let (Some(from), None) = (plan.source.source_address, detour) {
         if from.is_ipv4() != to.is_ipv4() {
             let why = format!("source address {from} and peer address {} are of different families", to.ip());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why).into());
