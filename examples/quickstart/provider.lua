@@ -68,9 +68,9 @@ end
 RECEIVES['yahoo.com'] = yahoo
 RECEIVES['aol.com'] = yahoo
 
--- Six connections in a minute.
+-- Three connections in a minute.
 RECEIVES['post.example'] = function(from, _, conn)
-  if carried(conn) == 1 and kumo.make_throttle('post ' .. from, '6/min'):throttle().throttled then
+  if carried(conn) == 1 and kumo.make_throttle('post ' .. from, '3/min'):throttle().throttled then
     kumo.disconnect(421, '4.7.0 mx1.post.example Error: connection rate limit exceeded')
   end
 end

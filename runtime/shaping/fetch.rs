@@ -14,7 +14,7 @@ use crate::policy;
 const MAX_BODY_BYTES: usize = 256 << 20;
 
 /// What fetching and reading sources has to say.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Notes {
     pub(super) errors: Vec<String>,
     pub(super) warnings: Vec<String>,

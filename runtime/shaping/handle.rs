@@ -22,8 +22,8 @@ struct Inner {
 
 impl Handle {
     /// Data that stays as it is.
-    pub fn new(shaping: Shaping) -> Self {
-        Self(Arc::new(Inner { current: ArcSwap::from_pointee(shaping), alive: watch::Sender::new(()) }))
+    pub fn new(shaping: impl Into<Arc<Shaping>>) -> Self {
+        Self(Arc::new(Inner { current: ArcSwap::new(shaping.into()), alive: watch::Sender::new(()) }))
     }
 
     /// The data as it is now. Take it once per unit of work, so that all of it sees the same.

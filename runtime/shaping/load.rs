@@ -9,6 +9,7 @@ use kumo_tsa_core::shaping::{self, File, Findings, Format, LoadOptions, Origin, 
 use super::Handle;
 use super::fetch::{Notes, fetch, is_remote, level};
 use super::kept::Kept;
+use super::reuse::{Merged, Parsed};
 use super::rollup::Rollup;
 use crate::dns::Resolver;
 use crate::host::Host;
@@ -66,13 +67,23 @@ impl BadSource {
 pub async fn load(host: &Host, paths: &[String], options: LoadOptions) -> Result<Handle, Error> {
     let (files, notes) = load_files(host, paths, &options).await?;
     let rollup = Rollup::ask(files, notes, options, Resolver::current(host)).await;
-    let shaping = rollup.merge().await?;
+    let shaping = merge(host, &rollup).await?;
     warn(host, &rollup, &shaping);
     let handle = Handle::new(shaping);
     if rollup.is_open() {
         tokio::spawn(rollup.follow(handle.downgrade(), host.shutdown().watch()));
     }
     Ok(handle)
+}
+
+async fn merge(host: &Host, rollup: &Rollup) -> Result<Arc<Shaping>, Error> {
+    let (merged, basis) = (host.slot(Merged::default), rollup.basis());
+    if let Some(shaping) = merged.find(&basis) {
+        return Ok(shaping);
+    }
+    let shaping = Arc::new(rollup.merge().await?);
+    merged.keep(basis, &shaping);
+    Ok(shaping)
 }
 
 async fn load_files(host: &Host, paths: &[String], options: &LoadOptions) -> Result<(Vec<Arc<File>>, Notes), Error> {
@@ -84,8 +95,11 @@ async fn load_files(host: &Host, paths: &[String], options: &LoadOptions) -> Res
         notes.warnings.extend(noted.warnings);
         sources.push(source.ok_or_else(|| path.clone()));
     }
+    let known = host.slot(Parsed::default);
+    let before = known.clone();
     let parse = move || {
-        let parsed = sources.into_iter().map(|source| source.map(|source| (shaping::parse(&source), source)));
+        let parse = |source: &Source| before.find(source).map_or_else(|| shaping::parse(source).map(Arc::new), Ok);
+        let parsed = sources.into_iter().map(|source| source.map(|source| (parse(&source), source)));
         parsed.collect::<Vec<_>>()
     };
     // The overrides of a busy daemon are megabytes of TOML.
@@ -97,10 +111,10 @@ async fn load_files(host: &Host, paths: &[String], options: &LoadOptions) -> Res
     for one in parsed {
         match one {
             Ok((Ok(file), source)) => {
-                let file = Arc::new(file);
                 if is_remote(&source.name) {
                     kept.keep(&source.name, &file);
                 }
+                known.keep(source, &file);
                 files.push(file);
             }
             Ok((Err(findings), source)) if source.format == Format::Either && findings.is_syntax() => {

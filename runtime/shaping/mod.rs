@@ -7,6 +7,7 @@ mod handle;
 mod kept;
 mod load;
 mod lua;
+mod reuse;
 mod rollup;
 
 pub use handle::Handle;

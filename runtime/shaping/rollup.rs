@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Error;
 use super::fetch::Notes;
 use super::handle::WeakHandle;
+use super::reuse::Basis;
 use crate::dns::{self, Current};
 
 /// How long loading waits for DNS, all domains together. What answers later is merged in later.
@@ -31,12 +32,15 @@ pub(super) struct Rollup {
     options: LoadOptions,
     /// A policy may configure another resolver after it has loaded its shaping files.
     resolver: Current,
-    known: HashMap<String, Known>,
-    asked: JoinSet<(String, Known)>,
+    known: Known,
+    asked: JoinSet<(String, Answer)>,
 }
 
+/// What is known of each domain.
+pub(super) type Known = HashMap<String, Answer>;
+
 #[derive(Clone, PartialEq)]
-enum Known {
+pub(super) enum Answer {
     Site {
         name: String,
         hosts: Vec<String>,
@@ -48,7 +52,7 @@ enum Known {
     Never(String),
 }
 
-impl Known {
+impl Answer {
     fn from_answer(answer: Result<Arc<dns::Mx>, dns::Error>) -> Self {
         match answer {
             Ok(mx) if mx.is_null() => Self::Null,
@@ -77,14 +81,14 @@ impl Rollup {
             }
             let resolver = rollup.resolver.get();
             let known = if let Some(answer) = resolver.mx_known(&domain).await {
-                Known::from_answer(answer)
+                Answer::from_answer(answer)
             } else {
                 let domain = domain.clone();
                 rollup.asked.spawn(async move {
                     let answer = resolver.mx(&domain).await;
-                    (domain, Known::from_answer(answer))
+                    (domain, Answer::from_answer(answer))
                 });
-                Known::Nothing(format!("no answer within {} yet", format_duration(PATIENCE)))
+                Answer::Nothing(format!("no answer within {} yet", format_duration(PATIENCE)))
             };
             rollup.known.insert(domain, known);
         }
@@ -99,14 +103,20 @@ impl Rollup {
         // Compiling all patterns may take a while, and publishing goes on meanwhile.
         let merged = tokio::task::spawn_blocking(move || {
             let mx = |domain: &str| match known.get(domain) {
-                Some(Known::Site { name, hosts }) => Mx::Site { name: name.clone(), hosts: hosts.clone() },
-                Some(Known::Null) => Mx::Null,
-                Some(Known::Nothing(why) | Known::Never(why)) => Mx::Unresolved { why: why.clone() },
+                Some(Answer::Site { name, hosts }) => Mx::Site { name: name.clone(), hosts: hosts.clone() },
+                Some(Answer::Null) => Mx::Null,
+                Some(Answer::Nothing(why) | Answer::Never(why)) => Mx::Unresolved { why: why.clone() },
                 None => Mx::Unresolved { why: "it was not asked for".to_owned() },
             };
             Shaping::merge(&files, &mx, &options).map(|shaping| shaping.with_notes(warnings, errors))
         });
         merged.await.map_err(|error| Error::Failed(error.to_string()))?.map_err(Error::Merge)
+    }
+
+    /// All that the merged data follows from.
+    pub(super) fn basis(&self) -> Basis {
+        let (files, notes) = (self.files.clone(), self.notes.clone());
+        Basis { files, notes, options: self.options.clone(), known: self.known.clone() }
     }
 
     /// The domains that roll up and the places of their blocks; one may come twice.
@@ -116,7 +126,7 @@ impl Rollup {
 
     /// Whether there is something left to ask for.
     pub(super) fn is_open(&self) -> bool {
-        self.known.values().any(Known::is_open)
+        self.known.values().any(Answer::is_open)
     }
 
     /// Goes on asking until everything is known, nobody holds the data any more, or the host stops.
@@ -149,7 +159,7 @@ impl Rollup {
             let resolver = self.resolver.get();
             self.asked.spawn(async move {
                 let answer = resolver.mx_again(&domain).await;
-                (domain, Known::from_answer(answer))
+                (domain, Answer::from_answer(answer))
             });
         }
     }
@@ -182,7 +192,7 @@ impl Rollup {
     }
 
     /// A lookup that panicked has told nothing; its domain stays open.
-    async fn next_answer(&mut self) -> Option<(String, Known)> {
+    async fn next_answer(&mut self) -> Option<(String, Answer)> {
         loop {
             if let Ok(answer) = self.asked.join_next().await? {
                 return Some(answer);
@@ -191,11 +201,11 @@ impl Rollup {
     }
 
     /// The domain, when what is known of it has become something else.
-    fn learn(&mut self, (domain, known): (String, Known)) -> Vec<String> {
+    fn learn(&mut self, (domain, known): (String, Answer)) -> Vec<String> {
         let before = self.known.insert(domain.clone(), known.clone());
         // Another reason for not knowing changes nothing.
         let same = match (&before, &known) {
-            (Some(Known::Nothing(_)), Known::Nothing(_)) => true,
+            (Some(Answer::Nothing(_)), Answer::Nothing(_)) => true,
             (before, known) => before.as_ref() == Some(known),
         };
         if same { Vec::new() } else { vec![domain] }
@@ -206,10 +216,10 @@ impl Rollup {
         for domain in changed {
             let place = origins.get(domain.as_str()).map(|origin| format!("{origin}: ")).unwrap_or_default();
             match self.known.get(domain) {
-                Some(Known::Site { name, .. }) => {
+                Some(Answer::Site { name, .. }) => {
                     tracing::info!("{place}domain `{domain}` now resolves, its block applies to the site `{name}`");
                 }
-                Some(Known::Null) => {
+                Some(Answer::Null) => {
                     tracing::info!("{place}domain `{domain}` has a null MX, its block applies to itself alone");
                 }
                 _ => {}

@@ -45,6 +45,8 @@ enum Ended {
     Done,
     /// It carried as much as it may.
     Full,
+    /// It was opened otherwise than is said now.
+    Outdated,
     /// The peer ended it.
     ByPeer,
 }
@@ -114,13 +116,14 @@ impl Dispatcher {
                 }
             };
             failures.clear();
-            let (ended, carried) = self.serve(session, &config).await;
+            let (ended, carried) = self.serve(session, config.clone()).await;
             if carried > 0 {
                 self.ready.lock().failures = 0;
             }
             match ended {
                 Ended::Done => return,
                 Ended::Full => {}
+                Ended::Outdated => hosts.clear(),
                 Ended::ByPeer => {
                     if carried == 0 && self.count_failure() {
                         return self.delay_all().await;
@@ -271,7 +274,8 @@ impl Dispatcher {
     }
 
     /// Feeds a session until it ends; also tells how many messages it carried.
-    async fn serve(&mut self, mut session: Box<dyn Session>, config: &PathConfig) -> (Ended, usize) {
+    async fn serve(&mut self, mut session: Box<dyn Session>, opened: Arc<PathConfig>) -> (Ended, usize) {
+        let mut config = opened;
         let mut carried = 0;
         if let Some(card) = self.ready.lock().sessions.get_mut(&self.id) {
             card.delivered_this_connection = 0;
@@ -285,12 +289,19 @@ impl Dispatcher {
             {
                 break Ended::Done;
             }
-            // A suspension that came meanwhile is obeyed before the next MAIL FROM (semantics H1).
+            // A suspension that came meanwhile is obeyed before the next MAIL FROM (semantics H1), and so is an option.
             if !self.may_go_on() {
                 break Ended::Done;
             }
+            match self.still_suits(config) {
+                Some(now) => config = now,
+                None => break Ended::Outdated,
+            }
+            if carried >= config.max_deliveries_per_connection.max(1) {
+                break Ended::Full;
+            }
             let messages = self.hand.len();
-            let (after, tried) = self.deliver(session.as_mut(), config).await;
+            let (after, tried) = self.deliver(session.as_mut(), &config).await;
             carried += if tried { messages } else { 0 };
             if after == After::Closed {
                 let to_next = config.try_next_host_on_transport_error && self.more_hosts;
@@ -303,6 +314,16 @@ impl Dispatcher {
         self.phase(Phase::Closing);
         session.close().await;
         (ended, carried)
+    }
+
+    /// What holds for an open session now; `None` when it would have to be opened otherwise.
+    fn still_suits(&self, config: Arc<PathConfig>) -> Option<Arc<PathConfig>> {
+        // One for a single domain takes no message any more when something else holds for that.
+        if self.suits.config.is_some() {
+            return Some(config);
+        }
+        let now = self.ready.config();
+        (Arc::ptr_eq(&now, &config) || config.suits_session(&now)).then_some(now)
     }
 
     /// Delivers what is in hand, and settles it; tells whether anything was tried.

@@ -47,13 +47,14 @@ impl Engine {
             self.learn_lane(&ready, &to.domain.as_str().into());
             return Ok(ready);
         }
-        let config = self.world.path_config(&to.domain, source, &to.site).await?;
         let route = Route {
             to: to.clone(),
             source: self.world.source(source).await?,
             pool: pool.name.clone(),
             path: path.clone(),
         };
+        // Last: an override that came between this and the table would not be noticed.
+        let config = self.world.path_config(&to.domain, source, &to.site).await?;
         let ready = {
             let mut table = self.ready_table();
             if let Some(ready) = table.get(&path) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 /// How long the mail goes on, and for how long it is watched.
-pub(super) const HOURS: u64 = 4;
+pub(super) const HOURS: u8 = 4;
 
 /// What comes at any time: one letter in each of these.
 const EVERY: Duration = Duration::from_secs(40);
@@ -24,9 +24,9 @@ const TENANTS: &[(&str, &str)] = &[("shop", "order"), ("news", "weekly"), ("rece
 struct Campaign {
     tenant: &'static str,
     name: &'static str,
-    /// Minutes from the start.
-    begin: u64,
-    minutes: u64,
+    /// From the start.
+    begin: Duration,
+    lasts: Duration,
     letters: u32,
     domains: &'static [&'static str],
 }
@@ -35,12 +35,19 @@ const CAMPAIGNS: &[Campaign] = &[
     Campaign {
         tenant: "shop",
         name: "sale",
-        begin: 20,
-        minutes: 8,
+        begin: Duration::from_mins(20),
+        lasts: Duration::from_mins(8),
         letters: 260,
         domains: &["yahoo.com", "yahoo.com", "aol.com"],
     },
-    Campaign { tenant: "news", name: "digest", begin: 130, minutes: 1, letters: 100, domains: &["post.example"] },
+    Campaign {
+        tenant: "news",
+        name: "digest",
+        begin: Duration::from_mins(130),
+        lasts: Duration::from_secs(5),
+        letters: 100,
+        domains: &["post.example"],
+    },
 ];
 
 /// One message to be sent.
@@ -74,14 +81,13 @@ pub(super) fn plan(seed: u64) -> Vec<Letter> {
     let mut random = Rng::with_seed(seed);
     let mut letters = Vec::new();
     let mut at = Duration::ZERO;
-    while at < Duration::from_hours(HOURS) {
+    while at < Duration::from_hours(HOURS.into()) {
         letters.push(daily(&mut random, at, letters.len()));
         at += EVERY;
     }
     for campaign in CAMPAIGNS {
-        let begin = Duration::from_mins(campaign.begin);
         for number in 0..campaign.letters {
-            let at = begin + Duration::from_mins(campaign.minutes) * number / campaign.letters;
+            let at = campaign.begin + campaign.lasts * number / campaign.letters;
             let domain = campaign.domains[random.usize(..campaign.domains.len())];
             let to = format!("reader{number}@{domain}");
             letters.push(Letter { at, tenant: campaign.tenant, campaign: campaign.name, to });
@@ -119,7 +125,7 @@ mod tests {
         assert_ne!(letters, plan(2));
         assert_eq!(letters.len(), 360 + 360);
         assert!(letters.is_sorted_by_key(|letter| letter.at));
-        assert!(letters.iter().all(|letter| letter.at <= Duration::from_hours(HOURS)));
+        assert!(letters.iter().all(|letter| letter.at <= Duration::from_hours(HOURS.into())));
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl<'a> Run<'a> {
             (scene.mail.as_ref().context("no mail host")?, scene.daemon.as_ref().context("no daemon")?);
         let host = mail.host().clone();
         let to = scene.smtp_address().context("init.lua started no listener (kumo.start_esmtp_listener)")?;
-        let simulated = Duration::from_hours(HOURS);
+        let simulated = Duration::from_hours(HOURS.into());
         let mut outcomes = Logger::of(&host).watch();
         let mut effects = daemon.effects();
         let (mut holds, mut overrides) = (Holds::of(&host).changed(), Automation::of(&host).changed());
@@ -86,6 +86,9 @@ impl<'a> Run<'a> {
                 _ = looks.tick() => self.look(&host),
                 _ = counts.tick() => self.count(&host),
                 () = &mut end => break,
+            }
+            if self.show.is_closed() {
+                break;
             }
         }
         Ok(self.tally)
@@ -138,7 +141,12 @@ impl<'a> Run<'a> {
         self.show.line(&format!("           rule {} `{rule}`", effect.rule.origin));
         let response = show::shortened(&effect.cause.response, 100);
         self.show.line(&format!("           after {}: {response}", show::matches_text(effect.cause.counted)));
-        self.show.line(&format!("           in force {} after the response", millis_text(after)));
+        let kind = match effect.action {
+            Action::SetConfig(_) | Action::SetDomainConfig(_) => "override",
+            Action::Bounce | Action::BounceTenant | Action::BounceCampaign => "bounce",
+            _ => "suspension",
+        };
+        self.show.line(&format!("           {kind} in force {} after the response", millis_text(after)));
     }
 
     fn look(&mut self, host: &Host) {
@@ -168,12 +176,11 @@ impl<'a> Run<'a> {
             }
             Sight::Ramped { first, most, in_ramp, afterwards } => {
                 let text = format!(
-                    "ramp: {path}, at most {first} connection{} in the first 15 s, {most} later; {in_ramp} messages in the \
-                     first minute, {afterwards} in ten",
-                    if first == 1 { "" } else { "s" },
+                    "ramp: {path}, {in_ramp} messages in the first minute, {afterwards} in ten; connections at once: {first} \
+                     in the first 15 s, {most} later"
                 );
                 self.say(now, &text);
-                if afterwards > 0 {
+                if afterwards > 0 && first <= most {
                     self.steps.reach(Step::Ramp);
                 }
             }

@@ -52,6 +52,11 @@ impl Steps {
         self.0.insert(step)
     }
 
+    /// The names of what has happened.
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        self.0.iter().map(|step| step.name()).collect()
+    }
+
     /// The names of what has not happened.
     pub(super) fn missing(&self) -> Vec<&'static str> {
         Step::ALL.into_iter().filter(|step| !self.0.contains(step)).map(Step::name).collect()

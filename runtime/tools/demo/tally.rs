@@ -10,6 +10,8 @@ use crate::mail::log::Outcome;
 
 /// How a response begins that no provider gave.
 const INTERNAL: &str = "KumoMTA internal: ";
+/// What it says then of a message that is kept back: its queue is suspended, or all paths that it might take are.
+const HELD: [&str; 2] = ["queue is suspended", "are eligible for selection"];
 
 /// What became of the mail of one run.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ impl Tally {
                     *count += 1;
                 }
             }
-            Kind::TransientFailure if internal && outcome.reply.content.contains("suspended") => {
+            Kind::TransientFailure if internal && HELD.iter().any(|text| outcome.reply.content.contains(text)) => {
                 self.path(&outcome.site).held += 1;
             }
             Kind::TransientFailure => {
