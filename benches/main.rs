@@ -1,4 +1,4 @@
-//! What the daemon can do, each figure against something that ran right beside it.
+//! What the daemon and the mail host can do, each figure against something that ran right beside it.
 //!
 //! `cargo bench` prints a table; `cargo bench -- NAME` runs the rows whose name contains NAME. Every ratio is the median of
 //! rounds in which both sides took turns, so that a machine that is busy for a while is busy for both.
@@ -16,11 +16,13 @@
 )]
 
 mod load;
+mod mail;
 mod matching;
 mod memory;
 mod publish;
 mod push;
 mod server;
+mod smtp;
 
 /// A row of the table.
 pub struct Row {
@@ -40,6 +42,9 @@ const BENCHES: &[(&str, Bench)] = &[
     ("matching", matching::run),
     ("push", push::run),
     ("memory", memory::run),
+    ("mail", mail::run),
+    ("shaped mail", mail::run_shaped),
+    ("waiting mail", mail::run_waiting),
 ];
 
 fn main() {

@@ -62,6 +62,24 @@ pub fn single(offset: u64, text: &'static str, site: Arc<dyn Fn(u64) -> u64 + Se
     })
 }
 
+/// Drives two servers in turn with what `make` makes for each round; the medians of their requests per second, and that of the
+/// ratios of the rounds.
+fn in_turn(
+    servers: [std::net::SocketAddr; 2],
+    connections: usize,
+    mut make: impl FnMut(u64) -> Make,
+) -> (f64, f64, f64) {
+    let (mut ours, mut theirs, mut ratios) = (vec![], vec![], vec![]);
+    for round in 0..ROUNDS as u64 {
+        let make = make(round);
+        let [a, b] = servers.map(|addr| drive(addr, connections, Until::Elapsed(ROUND), &make).per_second());
+        ours.push(a);
+        theirs.push(b);
+        ratios.push(a / b);
+    }
+    (median(ours), median(theirs), median(ratios))
+}
+
 pub fn run(rows: &mut Vec<Row>) {
     let dir = tempfile::tempdir().expect("dir");
     let (daemon, bare) = (Server::daemon(dir.path(), RULES), Server::bare());
@@ -75,21 +93,14 @@ pub fn run(rows: &mut Vec<Row>) {
     ];
     let mut offset = 0;
     for (name, text, target, least, site) in sites {
-        let (mut ours, mut theirs, mut ratios) = (vec![], vec![], vec![]);
-        for _ in 0..ROUNDS {
+        let (ours, theirs, ratio) = in_turn([daemon.addr, bare.addr], CONNECTIONS, |_| {
             offset += 1 << 32;
-            let make = single(offset, text, site.clone());
-            let a = drive(daemon.addr, CONNECTIONS, Until::Elapsed(ROUND), &make).per_second();
-            let b = drive(bare.addr, CONNECTIONS, Until::Elapsed(ROUND), &make).per_second();
-            ours.push(a);
-            theirs.push(b);
-            ratios.push(a / b);
-        }
-        let ratio = median(ratios);
+            single(offset, text, site.clone())
+        });
         rows.push(Row {
             name,
-            measured: format!("{} requests/s", count(median(ours))),
-            against: format!("bare hyper handler: {} requests/s", count(median(theirs))),
+            measured: format!("{} requests/s", count(ours)),
+            against: format!("bare hyper handler: {} requests/s", count(theirs)),
             result: format!("{ratio:.2}"),
             target,
             met: ratio >= least,
@@ -125,9 +136,8 @@ pub fn run_batches(rows: &mut Vec<Row>) {
         ("NDJSON of 500, one record in 20 matches", 20, 0.3),
         ("NDJSON of 500, every record matches", 1, 0.0),
     ] {
-        let (mut ours, mut theirs, mut ratios) = (vec![], vec![], vec![]);
-        for round in 0..ROUNDS as u64 {
-            let make: Make = Arc::new(move |n, out| {
+        let (ours, theirs, ratio) = in_turn([daemon.addr, parsing.addr], 4, |round| {
+            Arc::new(move |n, out| {
                 let (now, mut body) = (now(), Vec::with_capacity(512 * 1_024));
                 for i in 0..BATCH {
                     let id = (round << 32) + n * BATCH + i;
@@ -135,18 +145,12 @@ pub fn run_batches(rows: &mut Vec<Row>) {
                     body.push(b'\n');
                 }
                 post("application/x-ndjson", &body, out);
-            });
-            let a = drive(daemon.addr, 4, Until::Elapsed(ROUND), &make).per_second() * BATCH as f64;
-            let b = drive(parsing.addr, 4, Until::Elapsed(ROUND), &make).per_second() * BATCH as f64;
-            ours.push(a);
-            theirs.push(b);
-            ratios.push(a / b);
-        }
-        let ratio = median(ratios);
+            })
+        });
         rows.push(Row {
             name,
-            measured: format!("{} records/s", count(median(ours))),
-            against: format!("read and parse only: {} records/s", count(median(theirs))),
+            measured: format!("{} records/s", count(ours * BATCH as f64)),
+            against: format!("read and parse only: {} records/s", count(theirs * BATCH as f64)),
             result: format!("{ratio:.2}"),
             target: if least > 0.0 { "at least 0.3" } else { "none" },
             met: ratio >= least,

@@ -36,6 +36,17 @@ impl Server {
         Self::start(command)
     }
 
+    /// The mail host with this policy, in which `DIR` stands for `dir`; the address is that of its SMTP listener.
+    pub fn kumod(dir: &Path, policy: &str) -> Self {
+        let file = dir.join("init.lua");
+        std::fs::write(&file, policy.replace("DIR", &dir.display().to_string())).expect("policy");
+        let me = Command::new("id").arg("-un").output().expect("id").stdout;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kumod"));
+        command.args(["--user", String::from_utf8_lossy(&me).trim(), "--policy"]).arg(file);
+        command.env("KUMO_PREFIX", dir).env("KUMOD_LOG", "warn");
+        Self::start(command)
+    }
+
     /// A bare hyper handler that reads the body and answers 200.
     pub fn bare() -> Self {
         Self::own("serve-bare")
@@ -79,6 +90,16 @@ impl Server {
         stream.read_to_string(&mut text).expect("read");
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// How long processors have worked for it so far.
+    pub fn cpu(&self) -> std::time::Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("stat");
+        // The name in brackets may hold blanks; `utime` and `stime` are the 14th and 15th field.
+        let (_, fields) = stat.rsplit_once(')').expect("stat");
+        let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().expect("ticks")).sum();
+        // Of which Linux tells 100 a second.
+        std::time::Duration::from_millis(ticks * 10)
     }
 
     /// A figure of `/proc/PID/status` in MiB, such as `VmRSS` or `VmHWM`.

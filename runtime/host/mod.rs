@@ -3,6 +3,7 @@
 //! A [`Host`] is a value. Nothing in this project is process-wide, so that a test or `tsa up` can put several hosts side by
 //! side that do not know of each other.
 
+pub mod certificate;
 mod clock;
 mod environment;
 mod epoch;

@@ -16,6 +16,7 @@ mod meta;
 pub mod queue;
 pub mod rejection;
 pub mod reply;
+pub mod report;
 pub mod scheduling;
 pub mod script;
 pub mod service;

@@ -31,8 +31,8 @@ pub enum Error {
     #[error(transparent)]
     Policy(#[from] policy::Error),
     /// A handler of `pre_init` or `init` failed.
-    #[error("problem initializing: {0}")]
-    Init(policy::Error),
+    #[error("problem initializing")]
+    Init(#[source] policy::Error),
     /// The spool cannot be opened.
     #[error(transparent)]
     Spool(#[from] spool::Error),

@@ -3,22 +3,10 @@
 use std::fmt::Write;
 
 use mlua::{Lua, MultiValue, Value};
-use tokio::sync::watch;
 use tracing::Level;
 
 use crate::host::Host;
 use crate::policy;
-
-/// The diagnostic log filter that a policy asked for. A program that installs a log subscriber watches it.
-#[derive(Debug)]
-pub struct LogFilter(pub watch::Sender<Option<String>>);
-
-impl LogFilter {
-    /// That of this host.
-    pub fn of(host: &Host) -> std::sync::Arc<Self> {
-        host.slot(|| Self(watch::Sender::new(None)))
-    }
-}
 
 /// Puts the functions there.
 pub fn install(lua: &Lua, host: &Host) -> mlua::Result<()> {
@@ -38,15 +26,14 @@ pub fn install(lua: &Lua, host: &Host) -> mlua::Result<()> {
             })?,
         )?;
     }
-    let filter = LogFilter::of(host);
+    let filter = host.log_filter();
     kumo.set(
         "set_diagnostic_log_filter",
         lua.create_function(move |_, text: String| {
-            tracing_subscriber::EnvFilter::try_new(&text).map_err(|error| {
-                mlua::Error::runtime(format!("kumo.set_diagnostic_log_filter: invalid filter `{text}`: {error}"))
-            })?;
-            filter.0.send_replace(Some(text));
-            Ok(())
+            filter.set(&text).map_err(|error| {
+                let why = format!("{:#}", anyhow::Error::from(error));
+                mlua::Error::runtime(format!("kumo.set_diagnostic_log_filter: {why}"))
+            })
         })?,
     )
 }

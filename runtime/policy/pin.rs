@@ -1,5 +1,7 @@
 //! One Lua context held for several calls (interface B.6): what a constructor made there stays usable.
 
+use std::time::Duration;
+
 use mlua::{FromLuaMulti, IntoLuaMulti, Lua, MultiValue, Table, Value};
 use tokio::time::{Instant, timeout_at};
 
@@ -14,6 +16,7 @@ pub struct Pinned {
     policy: Policy,
     vm: Option<Vm>,
     raised: bool,
+    overall: Duration,
 }
 
 impl Policy {
@@ -27,7 +30,7 @@ impl Policy {
             Some(vm) => vm,
             None => Vm::load(&self.0).await?,
         };
-        Ok(Pinned { policy: self.clone(), vm: Some(vm), raised: false })
+        Ok(Pinned { policy: self.clone(), vm: Some(vm), raised: false, overall: self.0.options.overall })
     }
 }
 
@@ -82,6 +85,11 @@ impl Pinned {
         self.counted(event, work).await
     }
 
+    /// Lets each call take this long in all, in the place of [`Options::overall`](super::Options::overall).
+    pub fn allow(&mut self, overall: Duration) {
+        self.overall = overall;
+    }
+
     /// The context, to make arguments in; `None` after it has ended.
     pub fn lua(&self) -> Option<&Lua> {
         self.vm.as_ref().map(|vm| &vm.lua)
@@ -108,7 +116,7 @@ impl Pinned {
         let outcome = async {
             let _permit = self.policy.permit(event).await?;
             let vm = self.vm.take().ok_or_else(|| Error::Spent { event: event.to_owned() })?;
-            let overall = inner.options.overall;
+            let overall = self.overall;
             let Ok(answer) = timeout_at(started + overall, work(&vm)).await else {
                 return Err(Error::Late { event: event.to_owned(), after: overall });
             };
@@ -126,6 +134,6 @@ impl Pinned {
 
 impl std::fmt::Debug for Pinned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pinned").field("policy", &self.policy).field("spent", &self.is_spent()).finish()
+        f.debug_struct("Pinned").field("policy", &self.policy).field("spent", &self.is_spent()).finish_non_exhaustive()
     }
 }

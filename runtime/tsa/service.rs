@@ -71,7 +71,6 @@ impl Daemon {
         let app = App { host: host.clone(), engine: engine.clone(), access, metrics: engine.metrics().clone(), open };
 
         let mut background = JoinSet::new();
-        background.spawn(follow_log_filter(host.clone()));
         background.spawn(reload(host.clone(), policy, engine.clone(), handle));
         background.spawn({
             let engine = engine.clone();
@@ -188,18 +187,5 @@ async fn reload(host: Host, policy: Policy, engine: Arc<Engine>, mut handle: Han
             }
         }
         metrics.unresolved(handle.current().unresolved());
-    }
-}
-
-/// Lets `kumo.set_diagnostic_log_filter` change what the process logs.
-async fn follow_log_filter(host: Host) {
-    let mut wanted = modules::log::LogFilter::of(&host).0.subscribe();
-    while wanted.changed().await.is_ok() {
-        let filter = wanted.borrow_and_update().clone();
-        if let Some(filter) = filter
-            && let Err(error) = host.log_filter().set(&filter)
-        {
-            tracing::warn!("{error}");
-        }
     }
 }

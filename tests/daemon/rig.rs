@@ -110,9 +110,11 @@ impl Rig {
         }
     }
 
-    /// Stops the daemon and starts another in the same folder.
+    /// Stops the daemon, unless it was, and starts another in the same folder.
     pub(crate) async fn restart(mut self) -> Self {
-        self.daemon.take().unwrap().stop().await;
+        if let Some(daemon) = self.daemon.take() {
+            daemon.stop().await;
+        }
         self.host = host(self.host.clock().clone(), self.folder.path());
         self.start().await
     }

@@ -271,7 +271,8 @@ async fn p7_entries_outlive_a_restart_until_their_own_end() {
     assert_eq!(rig.options(), json!({"connection_limit": 4}));
     let holds = Holds::of(&rig.host);
     let hold = holds.path("s->t@smtp_client", rig.host.clock().now()).unwrap();
-    assert_eq!((hold.until, &*hold.reason), (START.after(Duration::from_mins(10)), "automation rule: slow down"));
+    let reason = format!("automation rule: slow down (rule_hash={})", "ab".repeat(32));
+    assert_eq!((hold.until, &*hold.reason), (START.after(Duration::from_mins(10)), &*reason));
     // Its daemon is back, and knows of one entry alone.
     rig.tell("http://a", &[json!({"Begin": {"instance": "x"}}), over(9, 600, "max_ready", 3), json!({"Ready": {}})])
         .await;

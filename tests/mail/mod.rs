@@ -11,6 +11,7 @@ mod hook;
 mod inject;
 mod kumod;
 mod log;
+mod looped;
 mod message;
 mod queue;
 mod server;

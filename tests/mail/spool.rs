@@ -184,10 +184,10 @@ async fn too_little_free_refuses_new_messages_alone() {
 }
 
 /// A file system of its own with this many MiB, where the system allows to make one; it goes with it.
-struct Disk(std::path::PathBuf);
+pub(super) struct Disk(pub(super) std::path::PathBuf);
 
 impl Disk {
-    fn mount(at: std::path::PathBuf, mib: usize) -> Option<Self> {
+    pub(super) fn mount(at: std::path::PathBuf, mib: usize) -> Option<Self> {
         std::fs::create_dir_all(&at).unwrap();
         let size = format!("size={mib}m");
         let done = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&at).output();

@@ -23,7 +23,7 @@ async fn an_error_names_event_and_place_and_shows_the_call_stack() {
 
 #[tokio::test(start_paused = true)]
 async fn calling_what_is_not_there_names_it() {
-    let bench = Bench::new();
+    let bench = Bench::new().with(kumo_tsa::modules::absent::install_mail);
     assert_eq!(
         bench.fails("kumo.nope()").await,
         "event `run`: [dir]/policy.lua:1: attempt to call a nil value (field 'nope')"

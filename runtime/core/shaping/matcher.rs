@@ -239,3 +239,60 @@ impl Seen {
         self.0.get(number / 64).is_some_and(|word| word & (1 << (number % 64)) != 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Action, Origin, RuleId, Scope, Trigger};
+    use super::*;
+
+    fn matcher(patterns: &[&str]) -> Matcher {
+        let patterns: Vec<_> = patterns.iter().map(|text| Arc::new(Pattern::parse(text).unwrap())).collect();
+        let rule = Rule {
+            id: RuleId([1; 32]),
+            scope: Scope::Default,
+            regex: patterns.iter().map(|pattern| pattern.text.clone()).collect(),
+            actions: vec![Action::Suspend],
+            trigger: Trigger::Immediate,
+            duration: std::time::Duration::from_secs(1),
+            match_internal: false,
+            origin: Origin { file: "a.toml".into(), line: 1, column: 1 },
+        };
+        Matcher::new(vec![(Arc::new(rule), &patterns)])
+    }
+
+    #[test]
+    fn s6_patterns_without_texts_are_tried_together_when_there_are_several() {
+        let together = matcher(&["4[25]1", "^5", "rate limit", "(?!x)4"]);
+        assert_eq!(together.together.as_ref().map(|(_, places)| places.clone()), Some(vec![0, 1]));
+        assert_eq!(together.alone, [3], "the bounded engine has no sets");
+        let single = matcher(&["4[25]1", "rate limit", "(?!x)4"]);
+        assert!(single.together.is_none());
+        assert_eq!(single.alone, [2, 0]);
+        for (matcher, text) in [(&together, "451"), (&together, "550"), (&single, "421"), (&single, "rate limit")] {
+            assert_eq!(matcher.find(text, false).matched, [0], "{text}");
+        }
+    }
+
+    #[test]
+    fn s6_a_pattern_is_tried_only_where_all_that_it_needs_is_there() {
+        let matcher = matcher(&["rate.*limit", "busy", "(?i)slow.*kilo"]);
+        let has = |at: usize, text: &str| Search::new(&matcher, text, false).has_all_that_it_needs(at);
+        assert!(has(0, "the Rate is at its LIMIT"));
+        assert!(!has(0, "the rate is fine"), "one of two sets");
+        assert!(!has(0, "the rate is high, \u{212a}"), "letters that fold are nothing to it");
+        assert!(has(1, "nothing of it"), "its one text has been found before it is asked");
+        assert!(has(2, "slow \u{212a}ilo"), "letters that fold to ASCII are not looked for");
+        assert!(!has(2, "slow"));
+    }
+
+    #[test]
+    fn s6_a_pattern_that_was_tried_is_not_tried_again() {
+        let matcher = matcher(&["(?!x)busy.*full|busy"]);
+        let mut search = Search::new(&matcher, "busy", false);
+        search.attempt(0);
+        search.hits.matched.clear();
+        search.hit = Seen::default();
+        search.attempt(0);
+        assert!(search.hits.matched.is_empty());
+    }
+}

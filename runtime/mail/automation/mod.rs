@@ -165,15 +165,17 @@ impl Automation {
         }
         let same = old.filter(|old| old.place == entry.place);
         let value = &entry.view.value;
+        // As existing mail hosts put it, and operators look for it (interface C.2).
+        let reason = format!("{} (rule_hash={})", value.reason, value.rule.id);
         match &entry.place {
             Place::Path(name) => {
-                self.holds.suspend_path(name, &value.reason, value.until, entry::owner(&key));
+                self.holds.suspend_path(name, &reason, value.until, entry::owner(&key));
             }
             Place::Queues(selector) => {
-                self.holds.suspend_queue(selector.clone(), &value.reason, value.until, entry::owner(&key));
+                self.holds.suspend_queue(selector.clone(), &reason, value.until, entry::owner(&key));
             }
             Place::Bounces(selector) => {
-                self.holds.bounce(selector.clone(), &value.reason, value.until, false, entry::owner(&key));
+                self.holds.bounce(selector.clone(), &reason, value.until, false, entry::owner(&key));
             }
             Place::Override(spot) => {
                 let touched = known.overrides.change(

@@ -258,6 +258,44 @@ impl PathConfig {
         let bad = overrides.iter().filter_map(|(name, value)| config.set(name, value).err()).collect();
         (config, bad)
     }
+
+    /// Whether a session that was opened with this may carry messages while `now` holds. What is asked for anew for each
+    /// message may differ, and what an open session has behind it; anything else was settled when it was opened.
+    pub fn suits_session(&self, now: &Self) -> bool {
+        let opened = Self {
+            connection_limit: now.connection_limit,
+            additional_connection_limits: now.additional_connection_limits.clone(),
+            connect_timeout: now.connect_timeout,
+            banner_timeout: now.banner_timeout,
+            ehlo_timeout: now.ehlo_timeout,
+            starttls_timeout: now.starttls_timeout,
+            auth_timeout: now.auth_timeout,
+            idle_timeout: now.idle_timeout,
+            system_shutdown_timeout: now.system_shutdown_timeout,
+            dispatcher_progress_watchdog_timeout: now.dispatcher_progress_watchdog_timeout,
+            max_ready: now.max_ready,
+            consecutive_connection_failures_before_delay: now.consecutive_connection_failures_before_delay,
+            max_message_rate: now.max_message_rate,
+            additional_message_rate_throttles: now.additional_message_rate_throttles.clone(),
+            source_selection_rate: now.source_selection_rate,
+            additional_source_selection_rates: now.additional_source_selection_rates.clone(),
+            max_connection_rate: now.max_connection_rate,
+            max_deliveries_per_connection: now.max_deliveries_per_connection,
+            max_recipients_per_batch: now.max_recipients_per_batch,
+            aggressive_connection_opening: now.aggressive_connection_opening,
+            refresh_interval: now.refresh_interval,
+            refresh_strategy: now.refresh_strategy,
+            dispatcher_wakeup_strategy: now.dispatcher_wakeup_strategy,
+            maintainer_wakeup_strategy: now.maintainer_wakeup_strategy,
+            provider_name: now.provider_name.clone(),
+            reconnect_strategy: now.reconnect_strategy,
+            try_next_host_on_transport_error: now.try_next_host_on_transport_error,
+            low_memory_reduction_policy: now.low_memory_reduction_policy,
+            no_memory_reduction_policy: now.no_memory_reduction_policy,
+            ..self.clone()
+        };
+        opened == *now
+    }
 }
 
 /// An empty table of Lua is neither a list nor a map; here it is what the option wants.

@@ -1,14 +1,15 @@
 //! Looking at queues and messages (interface C.14).
 
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
 use kumo_tsa_core::wire::Time;
 use serde::Deserialize;
 use serde_json::{Map, Value, json as object};
+use uuid::Uuid;
 
-use super::App;
 use super::constraint::Constraints;
 use super::egress::describe;
+use super::{App, body};
 use crate::host::http::{Answer, json, plain};
 use crate::mail::address::Address;
 use crate::mail::config::{Config, PathConfig};
@@ -76,6 +77,25 @@ fn limited(found: &ReadySnapshot) -> Value {
 fn suspended(found: &ReadySnapshot) -> Value {
     let context = found.suspended.as_ref().map(|held| format!("{}, until {}", held.reason, held.until));
     state(context.is_some(), context.as_deref().unwrap_or_default(), found.now)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Session {
+    queue_name: String,
+    session_id: Uuid,
+}
+
+pub(super) async fn abort(State(app): State<App>, request: Request) -> Answer {
+    let Session { queue_name, session_id } = match body::read(request).await {
+        Ok(session) => session,
+        Err(refusal) => return refusal,
+    };
+    if app.queues.abort(&queue_name, session_id) {
+        plain(StatusCode::OK, format!("aborted {session_id}"))
+    } else {
+        plain(StatusCode::NOT_FOUND, format!("Error: ready queue {queue_name} has no session {session_id}"))
+    }
 }
 
 #[derive(Deserialize)]

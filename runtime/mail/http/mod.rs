@@ -51,6 +51,7 @@ const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new("get", "/api/admin/bounce/v1", Need::Trusted, "The bounces, and how many messages they met"),
     Endpoint::new("delete", "/api/admin/bounce/v1", Need::Trusted, "Ends a bounce"),
     Endpoint::new("get", "/api/admin/inspect-ready-q/v1", Need::Trusted, "A ready queue and its sessions"),
+    Endpoint::new("post", "/api/admin/abort-ready-q-conn/v1", Need::Trusted, "Ends a session of a ready queue"),
     Endpoint::new("get", "/api/admin/inspect-sched-q/v1", Need::Trusted, "A scheduled queue and its messages"),
     Endpoint::new("get", "/api/admin/inspect-message/v1", Need::Trusted, "A message"),
     Endpoint::new("get", "/api/admin/ready-q-states/v1", Need::Trusted, "What keeps ready queues from delivering"),
@@ -100,6 +101,7 @@ fn router(app: App, access: &Arc<Access>) -> Router {
         .route("/api/admin/suspend-ready-q/v1", trusted(paths))
         .route("/api/admin/bounce/v1", trusted(bounces))
         .route("/api/admin/inspect-ready-q/v1", trusted(get(inspect::ready)))
+        .route("/api/admin/abort-ready-q-conn/v1", trusted(post(inspect::abort)))
         .route("/api/admin/inspect-sched-q/v1", trusted(get(inspect::scheduled)))
         .route("/api/admin/inspect-message/v1", trusted(get(inspect::message)))
         .route("/api/admin/ready-q-states/v1", trusted(get(inspect::states)))

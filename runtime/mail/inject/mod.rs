@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 pub use build::BadContent;
 use build::Generator;
-pub(in crate::mail) use intake::accept;
 pub use intake::{Intake, NotTaken, set_intake};
+pub(in crate::mail) use intake::{accept, accept_as, health};
 pub use request::{Attachment, Content, Dialect, Mailbox, Parts, Recipient, Request, Response, Trace};
 pub use route::{ENDPOINTS, routes};
 pub use template::Error as TemplateError;

@@ -12,7 +12,6 @@ use super::{Origin, Refused, Request, inject};
 use crate::host::http::{
     Access, Answer, Caller, Endpoint, Need, Parameters, Peer, json, plain, read_body, wanted_json,
 };
-use crate::mail::spool::Spools;
 use crate::policy::Policy;
 
 /// The endpoints of [`routes`], for those who describe them.
@@ -39,8 +38,8 @@ async fn answer(policy: &Policy, hostname: &str, request: HttpRequest) -> Result
     check_type(&head.headers)?;
     let body = read_body(&head.headers, body, peer.listener.body_limit_bytes).await?;
     let request: Request = parse(&body)?;
-    if let Some(Err(full)) = Spools::of(policy.host()).map(|spools| spools.health()) {
-        return Err(later(&full.to_string()));
+    if let Err(why) = super::health(policy.host()) {
+        return Err(later(&why));
     }
     let origin = Origin {
         http_auth: Some(caller.identity.clone().unwrap_or_else(|| caller.ip.to_string())),

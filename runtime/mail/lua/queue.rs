@@ -1,5 +1,7 @@
 //! What queues ask of a policy, and the Lua objects that deliver (interface A.18, B.4, B.5).
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kumo_tsa_core::wire::QueueName;
@@ -15,6 +17,9 @@ use crate::mail::rejection::{Closing, Rejection};
 use crate::mail::reply::Reply;
 use crate::modules::time::TimeDelta;
 use crate::policy::{self, Event, Pinned, Policy, explain};
+
+/// How long a call of an object that delivers may take in all: what it talks to may be slow.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 type RequeueArguments = (Message, String, Vec<String>, bool, Option<TimeDelta>);
 type StatusArguments = (String, String, Option<String>, Option<String>, Option<String>);
@@ -90,6 +95,7 @@ pub(in crate::mail) async fn open(
     let event: Event<(String, Option<String>, Option<String>), Table> = Event::named(path.constructor.clone());
     let made = async {
         let mut pinned = policy.pin().await?;
+        pinned.allow(PATIENCE);
         let args = (path.domain.clone(), path.tenant.clone(), path.campaign.clone());
         let table = pinned.call(&event, args).await?;
         let table = table.ok_or_else(|| policy::Error::NotRegistered { event: path.constructor.clone() })?;
@@ -201,17 +207,16 @@ impl Session for Object {
                     let closed = replies.iter().any(|reply| reply.code == 421);
                     (replies, if closed { After::Closed } else { After::Keep })
                 }
-                Err(error) => match error.downcast_ref::<Rejection>() {
-                    Some(rejection) => {
+                Err(error) => {
+                    if let Some(rejection) = error.downcast_ref::<Rejection>() {
                         let closes = rejection.code == 421 || rejection.closing != Closing::If421;
                         let after = if closes { After::Closed } else { After::Keep };
                         (vec![rejected(rejection); batch.len()], after)
-                    }
-                    None => {
+                    } else {
                         let reply = internal(&format!("error in deliver_message: {}", explain(&error)));
                         (vec![reply; batch.len()], After::Closed)
                     }
-                },
+                }
             };
             let of_each = |((_, recipients), reply): (&(Message, Vec<Address>), Reply)| {
                 recipients.iter().map(|to| (to.clone(), reply.clone())).collect()
@@ -241,10 +246,11 @@ impl Object {
     /// Has the object close, if it can, and gives its context back.
     async fn finish(&mut self) {
         let Some(mut pinned) = self.pinned.take() else { return };
-        let closes = matches!(self.table.get::<Value>("close"), Ok(Value::Function(_)));
-        if closes && !pinned.is_spent() {
-            let closed = pinned.call_method::<_, Value>(&self.constructor, &self.table, "close", ()).await;
-            if let Err(error) = closed {
+        // The object went with a context that ended, and must not be touched then.
+        let has_close = !pinned.is_spent() && matches!(self.table.get::<Value>("close"), Ok(Value::Function(_)));
+        if has_close {
+            let outcome = pinned.call_method::<_, Value>(&self.constructor, &self.table, "close", ()).await;
+            if let Err(error) = outcome {
                 tracing::error!("`close` of an object of `{}`: {}", self.constructor, explain(&error));
             }
         }

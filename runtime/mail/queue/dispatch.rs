@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -32,6 +33,8 @@ pub(super) struct Dispatcher {
     pub(super) hand: Vec<Item>,
     /// Whether there is a host after the one that it talks to.
     more_hosts: bool,
+    /// Whether an administrator wants it to end.
+    aborted: watch::Receiver<bool>,
     _leases: Vec<Lease>,
 }
 
@@ -42,6 +45,8 @@ enum Ended {
     Done,
     /// It carried as much as it may.
     Full,
+    /// It was opened otherwise than is said now.
+    Outdated,
     /// The peer ended it.
     ByPeer,
 }
@@ -61,8 +66,23 @@ impl Drop for Dispatcher {
 }
 
 impl Dispatcher {
-    pub(super) fn new(engine: Arc<Engine>, ready: Arc<Ready>, id: Uuid, leases: Vec<Lease>) -> Self {
-        Self { engine, ready, id, suits: Suits::default(), hand: Vec::new(), more_hosts: false, _leases: leases }
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        ready: Arc<Ready>,
+        id: Uuid,
+        aborted: watch::Receiver<bool>,
+        leases: Vec<Lease>,
+    ) -> Self {
+        Self {
+            engine,
+            ready,
+            id,
+            suits: Suits::default(),
+            hand: Vec::new(),
+            more_hosts: false,
+            aborted,
+            _leases: leases,
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -96,13 +116,14 @@ impl Dispatcher {
                 }
             };
             failures.clear();
-            let (ended, carried) = self.serve(session, &config).await;
+            let (ended, carried) = self.serve(session, config.clone()).await;
             if carried > 0 {
                 self.ready.lock().failures = 0;
             }
             match ended {
                 Ended::Done => return,
                 Ended::Full => {}
+                Ended::Outdated => hosts.clear(),
                 Ended::ByPeer => {
                     if carried == 0 && self.count_failure() {
                         return self.delay_all().await;
@@ -132,7 +153,7 @@ impl Dispatcher {
 
     /// Whether this session may carry another message.
     pub(super) fn may_go_on(&self) -> bool {
-        if self.engine.is_stopping() {
+        if self.engine.is_stopping() || *self.aborted.borrow() {
             return false;
         }
         let path = self.ready.path_name();
@@ -211,12 +232,11 @@ impl Dispatcher {
     /// No host took the connection: that fails one message; when it happened too often in a row, all.
     async fn unreachable(&mut self, failures: Vec<Failure>) {
         let Some(last) = failures.last() else { return };
-        let reply = match failures.iter().rev().find(|failure| failure.said) {
-            Some(said) => said.reply.clone(),
-            None => {
-                let causes: Vec<_> = failures.iter().map(|failure| failure.reply.content.as_str()).collect();
-                Reply { content: causes.join("; "), ..last.reply.clone() }
-            }
+        let reply = if let Some(said) = failures.iter().rev().find(|failure| failure.said) {
+            said.reply.clone()
+        } else {
+            let causes: Vec<_> = failures.iter().map(|failure| failure.reply.content.as_str()).collect();
+            Reply { content: causes.join("; "), ..last.reply.clone() }
         };
         let attempt = self.ready.attempt(last.attempt.clone());
         if let super::ready::Found::Item(item) = self.ready.take(self.id, &self.suits) {
@@ -254,7 +274,8 @@ impl Dispatcher {
     }
 
     /// Feeds a session until it ends; also tells how many messages it carried.
-    async fn serve(&mut self, mut session: Box<dyn Session>, config: &PathConfig) -> (Ended, usize) {
+    async fn serve(&mut self, mut session: Box<dyn Session>, opened: Arc<PathConfig>) -> (Ended, usize) {
+        let mut config = opened;
         let mut carried = 0;
         if let Some(card) = self.ready.lock().sessions.get_mut(&self.id) {
             card.delivered_this_connection = 0;
@@ -268,16 +289,23 @@ impl Dispatcher {
             {
                 break Ended::Done;
             }
-            // A suspension that came meanwhile is obeyed before the next MAIL FROM (semantics H1).
+            // A suspension that came meanwhile is obeyed before the next MAIL FROM (semantics H1), and so is an option.
             if !self.may_go_on() {
                 break Ended::Done;
             }
+            match self.still_suits(config) {
+                Some(now) => config = now,
+                None => break Ended::Outdated,
+            }
+            if carried >= config.max_deliveries_per_connection.max(1) {
+                break Ended::Full;
+            }
             let messages = self.hand.len();
-            let (after, tried) = self.deliver(session.as_mut(), config).await;
+            let (after, tried) = self.deliver(session.as_mut(), &config).await;
             carried += if tried { messages } else { 0 };
             if after == After::Closed {
-                let same_host = !tried && !(config.try_next_host_on_transport_error && self.more_hosts);
-                return (if same_host { Ended::Full } else { Ended::ByPeer }, carried);
+                let to_next = config.try_next_host_on_transport_error && self.more_hosts;
+                return (if tried || to_next { Ended::ByPeer } else { Ended::Full }, carried);
             }
             if !tried {
                 break Ended::Done;
@@ -286,6 +314,16 @@ impl Dispatcher {
         self.phase(Phase::Closing);
         session.close().await;
         (ended, carried)
+    }
+
+    /// What holds for an open session now; `None` when it would have to be opened otherwise.
+    fn still_suits(&self, config: Arc<PathConfig>) -> Option<Arc<PathConfig>> {
+        // One for a single domain takes no message any more when something else holds for that.
+        if self.suits.config.is_some() {
+            return Some(config);
+        }
+        let now = self.ready.config();
+        (Arc::ptr_eq(&now, &config) || config.suits_session(&now)).then_some(now)
     }
 
     /// Delivers what is in hand, and settles it; tells whether anything was tried.
@@ -346,10 +384,18 @@ impl Dispatcher {
                 None => std::future::pending().await,
             }
         };
+        let mut aborted = self.aborted.clone();
+        let aborted = async move {
+            if aborted.wait_for(|aborted| *aborted).await.is_err() {
+                // Nobody can ask for it any more.
+                std::future::pending::<()>().await;
+            }
+        };
         let why = tokio::select! {
             outcome = session.deliver(batch) => return outcome,
             () = tokio::time::sleep(watchdog(config)) => "no progress",
             () = stopped => "the host stops",
+            () = aborted => "the session was aborted",
         };
         let text = format!("KumoMTA internal: gave up in the middle of a delivery: {why}");
         let reply = Reply { code: 400, enhanced_code: None, content: text, command: None };
@@ -403,7 +449,7 @@ fn watchdog(config: &PathConfig) -> Duration {
     let timeouts = [config.mail_from_timeout, config.rcpt_to_timeout, config.data_timeout, config.data_dot_timeout];
     let longest = timeouts.into_iter().max().unwrap_or_default();
     // Each of the steps has its own timeout: this is for what is stuck between them.
-    let usual = (longest * 2).max(Duration::from_secs(60)).max(timeouts.iter().sum());
+    let usual = (longest * 2).max(Duration::from_mins(1)).max(timeouts.iter().sum());
     config.dispatcher_progress_watchdog_timeout.unwrap_or(usual)
 }
 

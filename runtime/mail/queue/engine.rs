@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use kumo_tsa_core::wire::Time;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
 use super::ramp::Ramp;
@@ -33,6 +33,8 @@ pub struct Engine {
     timer: Timer<Scheduled>,
     scheduled: Mutex<HashMap<Arc<str>, Arc<Scheduled>>>,
     ready: Mutex<HashMap<Arc<str>, Arc<Ready>>>,
+    /// Places for work on the host's own queues.
+    pub(super) internal: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
     /// How many tasks are at work.
     tasks: watch::Sender<usize>,
@@ -49,6 +51,7 @@ impl Engine {
             timer: Timer::default(),
             scheduled: Mutex::default(),
             ready: Mutex::default(),
+            internal: Arc::new(Semaphore::new(super::internal::AT_A_TIME)),
             stopping: watch::Sender::new(false),
             tasks: watch::Sender::new(0),
             me: me.clone(),

@@ -81,7 +81,8 @@ impl Engine {
     pub(super) async fn hold(&self, queue: &Arc<Scheduled>, mut waiting: Waiting, on: On, until: Time, text: &str) {
         if !waiting.told {
             let site = if on == On::Queue { queue.name.to_string() } else { String::new() };
-            let attempt = Attempt { site, pool: self.pool_of(queue), ..Attempt::default() };
+            let attempt =
+                Attempt { site, pool: queue.config().map(|config| config.pool().to_owned()), ..Attempt::default() };
             self.log(Kind::TransientFailure, &waiting.message, &queue.name, Reply::new(451, text), attempt).await;
             waiting.told = true;
         }
@@ -100,23 +101,18 @@ impl Engine {
         }
     }
 
-    fn pool_of(&self, queue: &Scheduled) -> Option<String> {
-        queue.config().map(|config| config.pool().to_owned())
-    }
-
     /// Bounces all that waits in a queue.
     async fn sweep(&self, queue: &Arc<Scheduled>, bounced: &Bounced) {
         loop {
             let waiting = {
                 let mut state = queue.lock();
-                match state.waiting.pop_first().or_else(|| state.held.pop_first()) {
-                    Some((_, waiting)) => waiting,
-                    None => {
-                        state.parked = None;
-                        state.idle_since = Instant::now();
-                        self.attend(queue, state);
-                        return;
-                    }
+                if let Some((_, waiting)) = state.waiting.pop_first().or_else(|| state.held.pop_first()) {
+                    waiting
+                } else {
+                    state.parked = None;
+                    state.idle_since = Instant::now();
+                    self.attend(queue, state);
+                    return;
                 }
             };
             self.send_back(&queue.name, &waiting.message, bounced).await;

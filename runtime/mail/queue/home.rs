@@ -1,6 +1,7 @@
 //! The world that the queues of a host live in: its policy, spool, log, DNS, holds, rates and sessions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -8,6 +9,7 @@ use kumo_tsa_core::wire::{Limit, QueueName, Throttle, Time};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
+use super::internal::Internal;
 use super::maildir::Maildir;
 use super::route::{Means, Route};
 use super::smtp;
@@ -18,11 +20,13 @@ use crate::mail::address::Address;
 use crate::mail::automation::{Automation, Changed, Changes};
 use crate::mail::config::{self, BadConfig, Config, PathConfig, Pool, Protocol, QueueConfig, Source};
 use crate::mail::hold::Holds;
+use crate::mail::inject;
 use crate::mail::log::{Attempt, Entry, Logger, hook_queue};
 use crate::mail::lua::queue as lua;
 use crate::mail::message::Message;
 use crate::mail::reply::Reply;
 use crate::mail::smtp::client::{Endpoint, list_hosts, plan_hosts};
+use crate::mail::smtp::server::show_deferred;
 use crate::mail::spool::{self, Spools};
 use crate::mail::throttle::Throttles;
 use crate::policy::{Policy, explain};
@@ -77,6 +81,11 @@ fn of_hook(base: Map<String, Value>, asked: &QueueConfig) -> Result<QueueConfig,
 impl World for Home {
     fn queue_config<'a>(&'a self, full: &'a str, name: &'a QueueName<'a>) -> Answer<'a, QueueConfig> {
         async move {
+            if Internal::of(full).is_some() {
+                let retry = Duration::from_mins(1);
+                let most = Some(Duration::from_mins(20));
+                return Ok(QueueConfig { retry_interval: retry, max_retry_interval: most, ..QueueConfig::default() });
+            }
             let asked = told(config::queue_config(&self.policy, name).await)?;
             match hook_queue(&self.host, full) {
                 Some(base) => of_hook(base, &asked).map_err(|bad| format!("the queue of log hook `{full}`: {bad}")),
@@ -140,6 +149,25 @@ impl World for Home {
                 }
                 Some(Changed::Anything) => Vec::new(),
                 None => std::future::pending().await,
+            }
+        }
+        .boxed()
+    }
+
+    fn work_off<'a>(&'a self, internal: Internal, message: &'a Message) -> Answer<'a, Reply, Reply> {
+        async move {
+            match internal {
+                Internal::Generator => match inject::generate(&self.policy, message).await {
+                    Ok(done) => Ok(Reply::new(
+                        200,
+                        &format!("made {} messages, {} failed", done.success_count, done.fail_count),
+                    )),
+                    Err(why) => Err(Reply::new(400, &format!("KumoMTA internal: failed to make messages: {why}"))),
+                },
+                Internal::Deferred => match show_deferred(&self.policy, message).await {
+                    Ok(()) => Ok(Reply::new(250, "rebound by `smtp_server_message_deferred_inject`")),
+                    Err(rejection) => Err(Reply::new(rejection.code, &rejection.message)),
+                },
             }
         }
         .boxed()
@@ -276,8 +304,6 @@ impl World for Home {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use serde_json::json;
 
     use super::*;

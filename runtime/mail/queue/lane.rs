@@ -44,24 +44,18 @@ impl Lanes {
 
     /// Notes what holds for a domain.
     pub(super) fn set(&mut self, domain: &Arc<str>, lane: Option<Lane>) {
-        match lane {
-            Some(lane) => {
-                self.plain.remove(domain);
-                match self.by_domain.get_mut(domain) {
-                    Some(entry) => {
-                        entry.lane = lane;
-                        entry.blocked = None;
-                    }
-                    None => {
-                        let entry = Entry { lane, carriers: HashSet::new(), blocked: None };
-                        self.by_domain.insert(domain.clone(), entry);
-                    }
-                }
+        if let Some(lane) = lane {
+            self.plain.remove(domain);
+            if let Some(entry) = self.by_domain.get_mut(domain) {
+                entry.lane = lane;
+                entry.blocked = None;
+            } else {
+                let entry = Entry { lane, carriers: HashSet::new(), blocked: None };
+                self.by_domain.insert(domain.clone(), entry);
             }
-            None => {
-                self.by_domain.remove(domain);
-                self.plain.insert(domain.clone());
-            }
+        } else {
+            self.by_domain.remove(domain);
+            self.plain.insert(domain.clone());
         }
     }
 

@@ -149,6 +149,14 @@ impl Queues {
         Some(engine.snapshot(&ready))
     }
 
+    /// Ends a session at once: the message that it is at fails for now. False when there is no such session.
+    pub fn abort(&self, path: &str, session: uuid::Uuid) -> bool {
+        let Some(ready) = self.engine().and_then(|engine| engine.find_ready(path)) else { return false };
+        let found = ready.lock().sessions.get(&session).map(|card| card.abort.send_replace(true)).is_some();
+        ready.disturb();
+        found
+    }
+
     /// All ready queues.
     pub fn all_ready(&self) -> Vec<ReadySnapshot> {
         let Some(engine) = self.engine() else { return Vec::new() };

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::engine::Engine;
 use super::hold::suspended;
+use super::internal::Internal;
 use super::ready::{Item, Unready};
 use super::reason::Reason;
 use super::retry;
@@ -24,7 +25,7 @@ use crate::mail::reply::Reply;
 use crate::mail::spool;
 
 /// A ready queue that is full says when it has room; this is for the case that it does not.
-const FULL: Duration = Duration::from_secs(60);
+const FULL: Duration = Duration::from_mins(1);
 
 /// Resets the mark that a task is at work, also when it panics.
 struct AtWork<'a>(&'a Engine, &'a Arc<Scheduled>);
@@ -84,7 +85,7 @@ impl Engine {
         let name = queue.parts();
         if let Err(error @ spool::Error::Failed { .. }) = self.world.spool_health() {
             tracing::warn!("queue `{}` waits: {error}", queue.name);
-            return self.stall(queue, due, waiting, retry::scatter());
+            return Self::stall(queue, due, waiting, retry::scatter());
         }
         if let Some(bounced) = self.world.bounce(&queue.name, &name, now) {
             return self.send_back(&queue.name, &waiting.message, &bounced).await;
@@ -93,7 +94,7 @@ impl Engine {
             Ok(config) => config,
             Err(error) => {
                 tracing::error!("queue `{}` waits: {error}", queue.name);
-                return self.stall(queue, due, waiting, retry::scatter());
+                return Self::stall(queue, due, waiting, retry::scatter());
             }
         };
         if let Some(schedule) = waiting.message.schedule().filter(|schedule| schedule.has_expired(now)) {
@@ -111,7 +112,7 @@ impl Engine {
         if let Some(rate) = config.max_message_rate
             && let Err(Exhausted { wait, .. }) = self.throttled(format!("schedq-{}-message-rate", queue.name), rate)
         {
-            return self.stall(queue, due, waiting, wait);
+            return Self::stall(queue, due, waiting, wait);
         }
         if let Some(waiting) = self.throttle_by_policy(queue, waiting).await {
             self.go(queue, due, waiting, &config).await;
@@ -138,13 +139,16 @@ impl Engine {
     }
 
     /// Leaves a message, and all of its queue, where it is for a while.
-    fn stall(&self, queue: &Arc<Scheduled>, due: Instant, waiting: Waiting, wait: Duration) {
+    fn stall(queue: &Arc<Scheduled>, due: Instant, waiting: Waiting, wait: Duration) {
         let mut state = queue.lock();
         state.waiting.insert((due, waiting.message.id()), waiting);
         state.stalled = Some(Instant::now() + wait);
     }
 
     async fn go(&self, queue: &Arc<Scheduled>, due: Instant, waiting: Waiting, config: &Arc<QueueConfig>) {
+        if let Some(internal) = Internal::of(&queue.name) {
+            return self.work_off(internal, queue, waiting.message).await;
+        }
         match &config.protocol {
             Protocol::Null => return self.finish(&waiting.message).await,
             Protocol::Maildir { .. } => return self.deliver_to_maildir(queue, waiting.message, config).await,
@@ -165,7 +169,7 @@ impl Engine {
         };
         match self.choose(queue, waiting, &destination, &pool).await {
             Choice::Taken => {}
-            Choice::Stalled(waiting, wait) => self.stall(queue, due, waiting, wait),
+            Choice::Stalled(waiting, wait) => Self::stall(queue, due, waiting, wait),
             Choice::Failed(waiting, why) => self.unresolved(queue, waiting.message, &why).await,
             Choice::Held(waiting, paths, until) if paths.is_empty() => {
                 let text = none_eligible(&queue.name, &pool.name);
@@ -194,11 +198,11 @@ impl Engine {
             for source in rotation.names() {
                 let path = to.path(source);
                 match self.world.path_hold(&path, now) {
-                    Some(hold) => {
+                    Some(suspension) => {
                         self.ramp.hold(&path);
                         refused.insert(source.clone());
                         held.push(path);
-                        until = until.min(hold.until);
+                        until = until.min(suspension.until);
                     }
                     None => self.ramp.open(&path, Instant::now()),
                 }

@@ -14,6 +14,7 @@ mod engine;
 mod gate;
 mod hold;
 mod home;
+mod internal;
 mod lane;
 mod listing;
 mod look;
@@ -39,13 +40,14 @@ use futures_util::future::join_all;
 use kumo_tsa_core::wire::Kind;
 
 pub use engine::Engine;
+pub use internal::Internal;
 pub use listing::{ReadySnapshot, ScheduledSnapshot, SessionSnapshot, TotalsSnapshot};
 pub use ready::Phase;
 pub use reason::Reason;
 pub use route::{Destination, LuaPath, Means, Route};
 use world::World;
 
-use super::log::Attempt;
+use super::log::{Attempt, Peer, Tls};
 use super::message::{BadMeta, Message};
 use super::reply::Reply;
 use super::spool::{self, Spools};
@@ -173,9 +175,7 @@ impl Queues {
         for (message, name) in messages.into_iter().zip(names) {
             if how.log_reception {
                 let reply = Reply { code: 250, enhanced_code: None, content: String::new(), command: None };
-                let protocol = message.meta("reception_protocol").and_then(|meta| meta.as_str().map(ToOwned::to_owned));
-                let attempt = Attempt { protocol, ..Attempt::default() };
-                engine.log(Kind::Reception, &message, &name, reply, attempt).await;
+                engine.log(Kind::Reception, &message, &name, reply, came_by(&message)).await;
             }
             if name != NULL {
                 let later = message.due_from(engine.clock.now()) > engine.clock.now();
@@ -197,6 +197,22 @@ impl Queues {
         engine.enter(&name, message, &[reason]).await;
         Ok(())
     }
+}
+
+/// The connection that a message came by, as its meta tells of it (interface A.8).
+fn came_by(message: &Message) -> Attempt {
+    let text = |key| message.meta(key).and_then(|meta| meta.as_str().map(ToOwned::to_owned));
+    let address = text("received_from").and_then(|from| from.parse().ok());
+    let peer = address.map(|address| Peer { name: text("ehlo_domain").unwrap_or_default(), address });
+    let tls = text("tls_cipher").map(|cipher| Tls {
+        cipher,
+        version: text("tls_protocol_version").unwrap_or_default(),
+        peer_subject: message
+            .meta("tls_peer_subject_name")
+            .and_then(|meta| serde_json::from_value(meta).ok())
+            .unwrap_or_default(),
+    });
+    Attempt { peer, tls, ..Attempt::default() }
 }
 
 /// Saves all, at the same time so that they share what it takes to be on disk; when one fails none stays.

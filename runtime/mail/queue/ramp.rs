@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a path takes to be at its limit again, unless set otherwise.
-pub(super) const DEFAULT: Duration = Duration::from_secs(60);
+pub(super) const DEFAULT: Duration = Duration::from_mins(1);
 
 /// Paths that are suspended, or were less than the ramp's length ago.
 #[derive(Debug)]

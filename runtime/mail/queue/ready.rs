@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use kumo_tsa_core::wire::{Throttle, Time};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -84,6 +84,8 @@ pub(super) struct Card {
     /// Outcomes for messages: delivered, failed for now, bounced.
     pub(super) outcomes: [u64; 3],
     pub(super) delivered_this_connection: u64,
+    /// Says true when the session is to end at once.
+    pub(super) abort: watch::Sender<bool>,
 }
 
 /// What a session is at (interface C.14).
@@ -337,7 +339,7 @@ impl Ready {
     }
 
     /// How many messages ask for sessions: those in hand, and those that a new session could take.
-    pub(super) fn demand(&self, state: &State) -> (usize, usize) {
+    pub(super) fn demand(state: &State) -> (usize, usize) {
         let open = if state.lanes.is_empty() {
             state.content.len()
         } else {

@@ -7,7 +7,7 @@ use kumo_tsa_core::wire::{Time, format_duration};
 use crate::mail::config::QueueConfig;
 
 /// The longest that a requeue without a delay of its own waits.
-const MAX_SCATTER: Duration = Duration::from_secs(60);
+const MAX_SCATTER: Duration = Duration::from_mins(1);
 
 /// How long to wait after the failure of an attempt before which `attempts` others had failed: `retry_interval` doubled
 /// for each of them, up to `max_retry_interval`.
@@ -20,7 +20,7 @@ pub(super) fn delay(config: &QueueConfig, attempts: u16) -> Duration {
 /// `delay`, moved at random by up to half of a twentieth of the retry interval (a minute at most) either way, in whole
 /// seconds.
 pub(super) fn with_jitter(config: &QueueConfig, delay: Duration) -> Duration {
-    let half = (config.retry_interval / 20).min(Duration::from_secs(60)).as_secs_f64() / 2.0;
+    let half = (config.retry_interval / 20).min(Duration::from_mins(1)).as_secs_f64() / 2.0;
     let jitter = ((fastrand::f64() * 2.0 - 1.0) * half).trunc();
     if jitter < 0.0 {
         delay.saturating_sub(Duration::from_secs_f64(-jitter))
@@ -61,10 +61,11 @@ mod tests {
     use super::*;
 
     fn config(retry: u64, max: Option<u64>) -> QueueConfig {
-        let mut config = QueueConfig::default();
-        config.retry_interval = Duration::from_secs(retry);
-        config.max_retry_interval = max.map(Duration::from_secs);
-        config
+        QueueConfig {
+            retry_interval: Duration::from_secs(retry),
+            max_retry_interval: max.map(Duration::from_secs),
+            ..QueueConfig::default()
+        }
     }
 
     #[test]
@@ -83,7 +84,7 @@ mod tests {
         let mut most = 0;
         for _ in 0..2000 {
             assert_eq!(with_jitter(&short, Duration::from_secs(5)).as_millis(), 5000);
-            let got = with_jitter(&long, Duration::from_secs(1200));
+            let got = with_jitter(&long, Duration::from_mins(20));
             assert_eq!(got.subsec_nanos(), 0);
             least = least.min(got.as_secs());
             most = most.max(got.as_secs());
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn what_would_be_too_old_is_given_up() {
         let mut config = config(1200, None);
-        config.max_age = Duration::from_secs(3600);
+        config.max_age = Duration::from_hours(1);
         let created = Time::from_secs(1_000_000);
         let at = |secs| created.after(Duration::from_secs(secs));
         assert_eq!(expiry(&config, created, at(3600), None), None);

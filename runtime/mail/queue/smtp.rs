@@ -4,6 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::world::{self, Failure, Opening, Outcome, Session};
+use crate::host::certificate::both;
 use crate::host::http::hostname;
 use crate::mail::address::Address;
 use crate::mail::config::{KeySource, PathConfig};
@@ -64,15 +65,9 @@ impl Secrets {
             None => Ok(None),
         };
         let password = load("smtp_auth_plain_password", &config.smtp_auth_plain_password).await?;
-        let certificate = load("tls_certificate", &config.tls_certificate).await?;
+        let chain = load("tls_certificate", &config.tls_certificate).await?;
         let key = load("tls_private_key", &config.tls_private_key).await?;
-        let identity = match (certificate, key) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) => None,
-            (Some(_), None) => return Err("`tls_certificate` is given without `tls_private_key`".to_owned()),
-            (None, Some(_)) => return Err("`tls_private_key` is given without `tls_certificate`".to_owned()),
-        };
-        Ok(Self { password, identity })
+        Ok(Self { password, identity: both(chain, key)? })
     }
 }
 

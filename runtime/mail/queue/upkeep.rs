@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -46,13 +47,14 @@ impl Engine {
             self.learn_lane(&ready, &to.domain.as_str().into());
             return Ok(ready);
         }
-        let config = self.world.path_config(&to.domain, source, &to.site).await?;
         let route = Route {
             to: to.clone(),
             source: self.world.source(source).await?,
             pool: pool.name.clone(),
             path: path.clone(),
         };
+        // Last: an override that came between this and the table would not be noticed.
+        let config = self.world.path_config(&to.domain, source, &to.site).await?;
         let ready = {
             let mut table = self.ready_table();
             if let Some(ready) = table.get(&path) {
@@ -136,7 +138,7 @@ impl Engine {
         loop {
             let now = Instant::now();
             let mut state = ready.lock();
-            let (open, busy) = ready.demand(&state);
+            let (open, busy) = Ready::demand(&state);
             let limit = config.connection_limit.limit.get();
             let (allowed, more) = self.ramp.allowed(&path, limit, now);
             let wanted = if config.aggressive_connection_opening {
@@ -171,11 +173,13 @@ impl Engine {
                 detail: None,
                 outcomes: [0; 3],
                 delivered_this_connection: 0,
+                abort: watch::Sender::new(false),
             };
+            let aborted = card.abort.subscribe();
             state.sessions.insert(session, card);
             drop(state);
             let ready = ready.clone();
-            self.spawn(|engine| Dispatcher::new(engine, ready, session, leases).run());
+            self.spawn(|engine| Dispatcher::new(engine, ready, session, aborted, leases).run());
         }
     }
 

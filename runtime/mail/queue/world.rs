@@ -14,6 +14,7 @@ use crate::mail::address::Address;
 use crate::mail::config::{MxEntry, PathConfig, Pool, QueueConfig, Source};
 use crate::mail::log::{Attempt, Entry};
 use crate::mail::message::Message;
+use crate::mail::queue::internal::Internal;
 use crate::mail::queue::route::Route;
 use crate::mail::reply::Reply;
 use crate::mail::smtp::client::Endpoint;
@@ -151,6 +152,10 @@ pub trait World: Send + Sync + 'static {
     fn lane(&self, domain: &str, source: &str, site: &str, path: &PathConfig) -> Option<Lane>;
     /// The paths whose overrides changed, as `(source, site)`; every one where the list is empty.
     fn overridden(&self) -> BoxFuture<'_, Vec<(String, String)>>;
+
+    /// Does what a message of one of the host's own queues asks for; tells what a record says of it. A failure is permanent
+    /// where its code is.
+    fn work_off<'a>(&'a self, internal: Internal, message: &'a Message) -> Answer<'a, Reply, Reply>;
 
     /// The exchangers of a domain.
     fn mx<'a>(&'a self, domain: &'a str) -> Answer<'a, Arc<Mx>>;

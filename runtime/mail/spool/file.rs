@@ -17,18 +17,12 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Makes the folders that are not there, and drops what an earlier process did not finish.
+    /// Makes the folder if it is not there, and drops what an earlier process did not finish.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         let unfinished = folder.join(UNFINISHED);
         fs::create_dir_all(&unfinished)?;
         for entry in fs::read_dir(&unfinished)? {
             fs::remove_file(entry?.path())?;
-        }
-        for number in 0..=u8::MAX {
-            let bucket = folder.join(format!("{number:02x}"));
-            if !bucket.is_dir() {
-                fs::create_dir(bucket)?;
-            }
         }
         Ok(Self { folder: folder.to_owned() })
     }
@@ -44,13 +38,28 @@ impl Files {
     pub(super) fn put(&self, id: MessageId, content: &[u8], sync: bool) -> io::Result<()> {
         // Two writers of one message do not meet in one file.
         let unfinished = self.folder.join(UNFINISHED).join(format!("{id}.{}", uuid::Uuid::new_v4().simple()));
-        let written = Self::write(&unfinished, content, sync).and_then(|()| fs::rename(&unfinished, self.path(id)));
+        let written = Self::write(&unfinished, content, sync).and_then(|()| self.name(&unfinished, id, sync));
         if let Err(cause) = written {
             // What is left of it is dropped at the next start at the latest.
             let _ = fs::remove_file(&unfinished);
             return Err(cause);
         }
         if sync { File::open(self.bucket(id))?.sync_all() } else { Ok(()) }
+    }
+
+    /// Gives a file its name, in a folder that is made when it is needed first.
+    fn name(&self, unfinished: &Path, id: MessageId, sync: bool) -> io::Result<()> {
+        let path = self.path(id);
+        match fs::rename(unfinished, &path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(self.bucket(id))?;
+                if sync {
+                    File::open(&self.folder)?.sync_all()?;
+                }
+                fs::rename(unfinished, &path)
+            }
+            named => named,
+        }
     }
 
     fn write(path: &Path, content: &[u8], sync: bool) -> io::Result<()> {
@@ -78,7 +87,11 @@ impl Files {
     pub(super) fn ids(&self) -> io::Result<Vec<MessageId>> {
         let mut ids = Vec::new();
         for number in 0..=u8::MAX {
-            for entry in fs::read_dir(self.folder.join(format!("{number:02x}")))? {
+            let entries = match fs::read_dir(self.folder.join(format!("{number:02x}"))) {
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries?,
+            };
+            for entry in entries {
                 let name = entry?.file_name();
                 ids.extend(
                     name.to_str().filter(|name| name.len() == 32).and_then(|name| name.parse::<MessageId>().ok()),

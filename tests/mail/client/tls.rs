@@ -158,5 +158,8 @@ async fn a_server_that_asks_is_shown_a_certificate() {
     assert_eq!(sink.sessions()[1].certificate, None);
     rig.identity = Some(("nothing".to_owned(), "nothing".to_owned()));
     let error = rig.open(&sink).await.unwrap_err().to_string();
-    assert!(error.ends_with("connect: `tls_certificate`: there is no certificate in it; expected PEM"), "{error}");
+    assert!(
+        error.ends_with("connect: field `tls_certificate`: there is no certificate in it; expected PEM"),
+        "{error}"
+    );
 }

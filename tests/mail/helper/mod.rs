@@ -9,6 +9,6 @@ mod publish;
 mod real;
 mod record;
 mod resync;
-mod rig;
+pub(super) mod rig;
 mod sources;
 mod subscribe;

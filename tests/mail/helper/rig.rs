@@ -246,8 +246,8 @@ impl Stage {
 
 /// What stands in for an existing daemon: one record a request, suspensions and bounces by websocket, nothing else.
 #[derive(Clone)]
-pub(super) struct Standin {
-    pub(super) url: String,
+pub(in crate::mail) struct Standin {
+    pub(in crate::mail) url: String,
     state: Arc<Shared>,
 }
 
@@ -266,12 +266,12 @@ struct Shared {
 }
 
 impl Standin {
-    pub(super) async fn start() -> Self {
+    pub(in crate::mail) async fn start() -> Self {
         Self::with(None, false).await
     }
 
     /// One that wants an `Authorization` header, or one so old that it knows no bounces.
-    pub(super) async fn with(token: Option<&'static str>, old: bool) -> Self {
+    pub(in crate::mail) async fn with(token: Option<&'static str>, old: bool) -> Self {
         let state = Arc::new(Shared {
             taken: Mutex::default(),
             asked: Mutex::default(),
@@ -298,34 +298,34 @@ impl Standin {
         Self { url, state }
     }
 
-    pub(super) fn hook(&self) -> String {
+    pub(in crate::mail) fn hook(&self) -> String {
         format!("{}.tsa.kumomta", self.url)
     }
 
-    pub(super) fn taken(&self) -> Vec<Value> {
+    pub(in crate::mail) fn taken(&self) -> Vec<Value> {
         self.state.taken.lock().unwrap().clone()
     }
 
-    pub(super) fn asked(&self) -> Vec<String> {
+    pub(in crate::mail) fn asked(&self) -> Vec<String> {
         self.state.asked.lock().unwrap().clone()
     }
 
-    pub(super) fn answer_first(&self, answers: Vec<Response>) {
+    pub(in crate::mail) fn answer_first(&self, answers: Vec<Response>) {
         *self.state.first_answers.lock().unwrap() = answers;
     }
 
-    pub(super) fn overlay(&self, text: &str) {
+    pub(in crate::mail) fn overlay(&self, text: &str) {
         text.clone_into(&mut self.state.overlay.lock().unwrap());
     }
 
     /// Tells of something that holds: who subscribes later hears of it too.
-    pub(super) fn hold(&self, frame: &Value) {
+    pub(in crate::mail) fn hold(&self, frame: &Value) {
         self.state.snapshot.lock().unwrap().push(frame.clone());
         let _ = self.state.live.send(frame.clone());
     }
 
     /// Closes all websockets.
-    pub(super) fn hang_up(&self) {
+    pub(in crate::mail) fn hang_up(&self) {
         let _ = self.state.live.send(Value::Null);
     }
 }

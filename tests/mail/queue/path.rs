@@ -25,7 +25,7 @@ async fn h1_fifty_open_sessions_say_no_mail_from_half_a_second_later() {
     rig.send(2000, "a@example.com").await;
     assert!(sink.until(|sink| sink.open_now() == 50).await, "{}", sink.open_now());
     let holds = Holds::of(rig.host());
-    let until = rig.host().clock().now().after(Duration::from_secs(600));
+    let until = rig.host().clock().now().after(Duration::from_mins(10));
     let suspended = Instant::now();
     holds.suspend_path(PATH, "test", until, Owner::operator());
     pass(2.0).await;
@@ -38,7 +38,7 @@ async fn h1_fifty_open_sessions_say_no_mail_from_half_a_second_later() {
 #[tokio::test]
 async fn a_message_rate_is_measured_at_the_receiving_end() {
     let sink = Sink::willing().await;
-    let rig = Rig::new(&smtp(sink.port(), "max_message_rate = '40/s,max_burst=1'")).await;
+    let rig = Rig::new(&smtp(sink.port(), "max_message_rate = '40/s,max_burst=4'")).await;
     rig.send(300, "a@example.com").await;
     assert!(sink.until(|sink| sink.count() >= 160).await);
     let times = sink.mail_times();
@@ -47,7 +47,7 @@ async fn a_message_rate_is_measured_at_the_receiving_end() {
     assert!(rate >= 38.0, "{rate}");
     // What leaves on time may arrive a little later, and then two are closer together.
     let most = Sink::most_within(&times, Duration::from_secs(1));
-    assert!(most <= 42, "{most}");
+    assert!(most <= 45, "{most}");
     drop(rig);
 }
 

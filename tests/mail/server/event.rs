@@ -156,5 +156,8 @@ async fn with_a_deferred_queue_the_policy_sees_messages_later() {
     assert_eq!(message.queue_name().unwrap(), "deferred_smtp_inject.kumomta.internal");
     let policy = rig.bench.load(handlers).await;
     assert_eq!(show_deferred(&policy, &message).await.unwrap_err().to_string(), "550 client.example");
+    assert_eq!(message.queue_name().unwrap(), "deferred_smtp_inject.kumomta.internal");
+    let policy = rig.bench.load("kumo.on('smtp_server_message_deferred_inject', function() end)").await;
+    show_deferred(&policy, &message).await.unwrap();
     assert_eq!(message.queue_name().unwrap(), "example.com");
 }

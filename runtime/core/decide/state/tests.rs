@@ -73,3 +73,22 @@ fn effects_are_found_by_id() {
     assert_eq!(world.state.view(id, at(1099)).map(|view| view.key), Some(id.to_string()));
     assert_eq!(world.state.view(id, at(1100)), None);
 }
+
+#[test]
+fn a_state_without_counts_shows_and_ends_what_is_in_force() {
+    let counted = Rule { trigger: threshold(3, 50), ..rule(2, &[Action::Bounce]) };
+    let book = Book::one(rule(1, &[Action::Suspend, set("connection_limit", 1)])).with("*", counted, false);
+    let mut world = World::new(book);
+    world.send(&Sent::new("m1", 1000), 1000);
+    world.apply(&[world.state.clock_jumped(at(1400), 400_000_000)]);
+    let shown = world.state.without_counts();
+    assert_eq!((world.state.window_count(), shown.window_count()), (1, 0));
+    assert_eq!(shown.views(at(1401)), world.state.views(at(1401)), "on the same axis");
+    assert_eq!(shown.ready_suspensions(at(1401)), world.state.ready_suspensions(at(1401)));
+    assert_eq!(shown.ready_suspensions(at(1401)).len(), 1, "what holds a slot is known");
+    assert_eq!((shown.seq(), shown.next_end()), (world.state.seq(), world.state.next_end()));
+    assert!(shown.next_end().is_some());
+    let facts = |state: &State| state.rules.keys().copied().collect::<Vec<_>>();
+    assert_eq!(facts(&shown), facts(&world.state));
+    assert_eq!(facts(&shown).len(), 1);
+}

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::super::Queues;
 use super::super::route::Route;
 use super::super::world::*;
-use super::super::{Accept, NotTaken};
+use super::super::{Accept, Internal, NotTaken};
 use crate::dns::Mx;
 use crate::host::{Clock, Host, Paths};
 use crate::mail::address::Address;
@@ -67,6 +67,9 @@ impl Says {
     }
 }
 
+/// Paths, as source and site.
+type Overridden = Vec<(String, String)>;
+
 type Script = dyn Fn(&Try) -> Says + Send + Sync;
 
 /// What tests set.
@@ -97,10 +100,7 @@ pub(super) struct Fake {
     pub(super) opens: Mutex<Vec<Instant>>,
     open: Arc<AtomicUsize>,
     pub(super) most_open: AtomicUsize,
-    overridden: (
-        mpsc::UnboundedSender<Vec<(String, String)>>,
-        tokio::sync::Mutex<mpsc::UnboundedReceiver<Vec<(String, String)>>>,
-    ),
+    overridden: (mpsc::UnboundedSender<Overridden>, tokio::sync::Mutex<mpsc::UnboundedReceiver<Overridden>>),
     holds: Arc<Holds>,
     throttles: Arc<Throttles>,
 }
@@ -317,6 +317,10 @@ impl World for Arc<Fake> {
 
     fn overridden(&self) -> BoxFuture<'_, Vec<(String, String)>> {
         async move { self.overridden.1.lock().await.recv().await.unwrap() }.boxed()
+    }
+
+    fn work_off<'a>(&'a self, _: Internal, _: &'a Message) -> Answer<'a, Reply, Reply> {
+        async { Ok(Reply::new(250, "done")) }.boxed()
     }
 
     fn mx<'a>(&'a self, domain: &'a str) -> Answer<'a, Arc<Mx>> {

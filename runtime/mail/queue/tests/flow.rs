@@ -54,7 +54,7 @@ async fn what_fails_for_now_is_tried_again_as_the_schedule_says() {
 async fn what_becomes_too_old_expires() {
     let fake = Fake::new();
     fake.set(|knobs| {
-        knobs.queue.retry_interval = Duration::from_secs(60);
+        knobs.queue.retry_interval = Duration::from_mins(1);
         knobs.queue.max_age = Duration::from_secs(200);
     });
     fake.answer(|_| Says::all(451, "4.7.1 later"));
@@ -72,7 +72,7 @@ async fn what_becomes_too_old_expires() {
 #[tokio::test(start_paused = true)]
 async fn recipients_with_different_fates_each_get_their_own() {
     let fake = Fake::new();
-    fake.set(|knobs| knobs.queue.retry_interval = Duration::from_secs(60));
+    fake.set(|knobs| knobs.queue.retry_interval = Duration::from_mins(1));
     fake.answer(|tried| {
         if tried.recipients.len() == 1 {
             return Says::all(250, "2.0.0 at last");
@@ -195,8 +195,7 @@ async fn a_domain_without_exchangers_bounces_and_one_that_does_not_resolve_waits
 async fn queue_configuration_is_asked_for_once_and_then_by_its_strategy() {
     let fake = Fake::new();
     fake.set(|knobs| {
-        let mut epoch = QueueConfig::default();
-        epoch.refresh_strategy = RefreshStrategy::Epoch;
+        let epoch = QueueConfig { refresh_strategy: RefreshStrategy::Epoch, ..QueueConfig::default() };
         knobs.queues.insert("epoch.com".to_owned(), epoch);
     });
     let queues = fake.run();
@@ -234,7 +233,7 @@ async fn the_null_queue_discards_and_a_later_first_attempt_waits() {
     accept(&queues, null).await.unwrap();
     assert_eq!((fake.count(Kind::Reception), fake.spool.lock().unwrap().len()), (1, 0));
     let later = fake.message(&["a@example.com"]);
-    later.set_due(Some(fake.host.clock().now().after(Duration::from_secs(600))));
+    later.set_due(Some(fake.host.clock().now().after(Duration::from_mins(10))));
     accept(&queues, later).await.unwrap();
     pass(599.0).await;
     let delayed = &fake.records(Kind::Delayed)[0];
@@ -294,7 +293,7 @@ async fn fill(messages: usize, queues_of: usize) {
     let fake = Fake::new();
     let queues = fake.run();
     let began = std::time::Instant::now();
-    let due = fake.host.clock().now().after(Duration::from_secs(3600));
+    let due = fake.host.clock().now().after(Duration::from_hours(1));
     for n in 0..messages {
         let message = fake.message(&[&format!("user{n}@domain{}.example.com", n % queues_of)]);
         message.set_due(Some(due));

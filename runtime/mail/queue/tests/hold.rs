@@ -11,7 +11,7 @@ const PATH: &str = "ip1->mx.example.com@smtp_client";
 #[tokio::test(start_paused = true)]
 async fn h1_nothing_advances_while_a_path_is_held_and_one_record_says_so() {
     let fake = Fake::new();
-    fake.set(|knobs| knobs.queue.retry_interval = Duration::from_secs(60));
+    fake.set(|knobs| knobs.queue.retry_interval = Duration::from_mins(1));
     let queues = fake.run();
     let hold = fake.suspend(PATH, 7200);
     let message = fake.message(&["a@example.com"]);
@@ -53,7 +53,7 @@ async fn h1_a_hold_that_is_extended_or_ends_by_itself() {
 async fn h1_a_scheduled_queue_is_held_while_others_go_on() {
     let fake = Fake::new();
     let queues = fake.run();
-    let until = fake.host.clock().now().after(Duration::from_secs(600));
+    let until = fake.host.clock().now().after(Duration::from_mins(10));
     let held = Selector::new(None, Some("t1"), Some("example.com"));
     fake.holds().suspend_queue(held, "tenant misbehaves", until, Owner::operator());
     let mine = fake.message(&["a@example.com"]);
@@ -141,7 +141,7 @@ async fn h2_other_sources_are_used_while_one_is_held() {
 async fn h3_a_421_that_suspends_its_own_path_leaves_no_message_stuck() {
     let fake = Fake::new();
     fake.set(|knobs| {
-        knobs.queue.retry_interval = Duration::from_secs(60);
+        knobs.queue.retry_interval = Duration::from_mins(1);
         knobs.path.connection_limit.limit = 5.try_into().unwrap();
     });
     let other = std::sync::Arc::downgrade(&fake);
@@ -170,7 +170,7 @@ async fn what_waits_and_what_comes_is_bounced() {
     fake.send(&queues, 10, "a@example.com").await;
     fake.send(&queues, 1, "a@other.com").await;
     pass(5.0).await;
-    let until = fake.host.clock().now().after(Duration::from_secs(600));
+    let until = fake.host.clock().now().after(Duration::from_mins(10));
     let selector = Selector::new(None, None, Some("example.com"));
     let id = fake.holds().bounce(selector, "unwanted", until, false, Owner::operator());
     pass(0.4).await;
@@ -189,7 +189,7 @@ async fn what_waits_and_what_comes_is_bounced() {
 #[tokio::test(start_paused = true)]
 async fn what_is_held_for_too_long_expires() {
     let fake = Fake::new();
-    fake.set(|knobs| knobs.queue.max_age = Duration::from_secs(300));
+    fake.set(|knobs| knobs.queue.max_age = Duration::from_mins(5));
     let queues = fake.run();
     fake.suspend(PATH, 7200);
     fake.send(&queues, 1, "a@example.com").await;

@@ -36,7 +36,7 @@ async fn a_message_rate_is_obeyed_and_used() {
         let queues = fake.run();
         fake.send(&queues, 1000, "a@example.com").await;
         pass(60.0).await;
-        let to = if rate.ends_with("5") { 58.0 } else { 8.0 };
+        let to = if rate.ends_with('5') { 58.0 } else { 8.0 };
         obeys(&times(&fake, ""), rate, 1.0, to);
     }
 }

@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, Error, ProtocolVersion, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -14,6 +13,7 @@ use tokio_rustls::client::TlsStream;
 use super::subject::subject;
 use super::{Endpoint, Trouble};
 use crate::host::Host;
+use crate::host::certificate::Identity;
 use crate::mail::log;
 use crate::modules::http::tls::AnyCertificate;
 
@@ -67,29 +67,8 @@ impl Clients {
         };
         match identity {
             None => Ok(builder.with_no_client_auth()),
-            Some(Identity { chain, key }) => builder.with_client_auth_cert(chain.clone(), key.clone_key()),
+            Some((chain, key)) => builder.with_client_auth_cert(chain.clone(), key.clone_key()),
         }
-    }
-}
-
-/// What this host shows to peers that ask who it is.
-#[derive(Debug)]
-pub(super) struct Identity {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-}
-
-impl Identity {
-    /// Reads a chain of certificates and the key of the first, both PEM.
-    pub(super) fn parse(certificate: &[u8], key: &[u8]) -> Result<Self, String> {
-        let chain = CertificateDer::pem_slice_iter(certificate)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| format!("`tls_certificate`: {error}"))?;
-        if chain.is_empty() {
-            return Err("`tls_certificate`: there is no certificate in it; expected PEM".to_owned());
-        }
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| format!("`tls_private_key`: {error}"))?;
-        Ok(Self { chain, key })
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::answer::Answer;
 use super::command::MailOptions;
-use super::domain::ListenerDomain;
+use super::domain::{Disposition, ListenerDomain};
 use super::session::{Greeted, Session};
 use super::stream::End;
 use crate::mail::lua::reception;
-use crate::mail::{Address, Rejection};
+use crate::mail::{Address, Rejection, inject};
 
 /// From MAIL to the end of DATA.
 #[derive(Debug)]
@@ -29,6 +29,10 @@ pub(super) struct Recipient {
     pub(super) address: Address,
     /// Whether the client may send it more than reports.
     pub(super) relayed: bool,
+    /// What becomes of feedback reports to it.
+    pub(super) feedback: Disposition,
+    /// What becomes of returned mail to it.
+    pub(super) returned: Disposition,
 }
 
 impl Session {
@@ -98,6 +102,11 @@ impl Session {
         if size > most {
             return too_large(most);
         }
+        if let Err(why) = inject::health(&self.server.host) {
+            tracing::warn!("no mail is taken: {why}");
+            let hostname = &self.settings.hostname;
+            return Answer::new(452, format!("4.3.1 {hostname} has no room for mail now, try again later"));
+        }
         if let Err(error) = reception::mail_from(&self.server.policy, &sender, &self.connection).await {
             return self.refusal(&error);
         }
@@ -159,7 +168,8 @@ impl Session {
         if !relayed && !domain.as_ref().is_some_and(|domain| domain.takes_reports()) {
             return Ok(None);
         }
-        Ok(Some(Recipient { address: address.clone(), relayed }))
+        let (feedback, returned) = domain.map(|domain| (domain.log_arf, domain.log_oob)).unwrap_or_default();
+        Ok(Some(Recipient { address: address.clone(), relayed, feedback, returned }))
     }
 
     /// What the policy says of a domain; it is asked once in a transaction.

@@ -13,6 +13,7 @@ mod envelope;
 mod listener;
 mod parameter;
 mod reception;
+mod report;
 mod security;
 mod session;
 mod stream;
@@ -24,7 +25,7 @@ pub use connection::Connection;
 pub use domain::{Disposition, ListenerDomain};
 pub use listener::{BindError, Bound, Listeners};
 pub use parameter::{BadParameter, BatchHandling, LineEndings, Overrides, Parameters, Settings, Table};
-pub use reception::show_deferred;
+pub use reception::{DEFERRED_QUEUE, show_deferred};
 
 use super::super::log::Logger;
 use crate::host::Host;

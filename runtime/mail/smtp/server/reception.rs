@@ -7,15 +7,17 @@ use super::answer::Answer;
 use super::content::{Content, Fault};
 use super::envelope::{Transaction, too_large};
 use super::parameter::BatchHandling;
+use super::report::Told;
 use super::session::Session;
 use super::stream::End;
 use crate::mail::lua::reception;
+use crate::mail::queue::Accept;
 use crate::mail::rejection::Closing;
 use crate::mail::trace::{self, TraceHeaders};
 use crate::mail::{Address, Message, Rejection, inject, spool};
 
 /// The queue in which messages wait that the policy has not seen yet (interface C.4).
-const DEFERRED_QUEUE: &str = "deferred_smtp_inject.kumomta.internal";
+pub const DEFERRED_QUEUE: &str = "deferred_smtp_inject.kumomta.internal";
 /// How many bytes are read at first; more when the client sends more than that at a time.
 const FIRST_READ: usize = 8 * 1024;
 
@@ -94,11 +96,17 @@ impl Session {
         let policy = &self.server.policy;
         let rejected = |error| reception::rejection(&error, &self.settings.hostname);
         let deferred = self.settings.deferred_queue;
-        let recipients = relayed(transaction)?;
+        let told = Told::new(transaction, &content);
+        let recipients = told.recipients(transaction)?;
         let whole = Message::new(transaction.sender.clone(), recipients, content, self.server.host.clock().now());
         self.note_connection(&whole);
         if !deferred {
             reception::data(policy, &whole, &self.connection).await.map_err(rejected)?;
+        }
+        // Who sent reports alone, to those who take nothing else, has been heard.
+        if told.is_all() {
+            self.log_reports(&told, &whole).await;
+            return Ok(vec![whole.id().to_string()]);
         }
         let split =
             if deferred { None } else { reception::split(policy, &whole, &self.connection).await.map_err(rejected)? };
@@ -108,11 +116,13 @@ impl Session {
             messages.push(self.batch(&whole, recipients).await?);
         }
         let ids = messages.iter().map(|message| message.id().to_string()).collect();
-        inject::accept(&self.server.host, messages, self.settings.deferred_spool).await.map_err(|why| {
+        let how = Accept { deferred_spool: self.settings.deferred_spool, log_reception: !told.is_feedback() };
+        inject::accept_as(&self.server.host, messages, how).await.map_err(|why| {
             tracing::error!("a message was not accepted: {why}");
             let message = format!("4.3.0 {} cannot take the message now, try again later", self.settings.hostname);
             Rejection { code: 451, message, closing: Closing::If421 }
         })?;
+        self.log_reports(&told, &whole).await;
         Ok(ids)
     }
 
@@ -155,20 +165,11 @@ pub async fn show_deferred(policy: &crate::policy::Policy, message: &Message) ->
     message.set_meta("queue", Value::Null);
     let connection = super::connection::Connection::of_message(message);
     let hostname = connection.get("hostname").and_then(|name| name.as_str().map(ToOwned::to_owned));
-    reception::deferred_inject(policy, message, &connection)
-        .await
-        .map_err(|error| reception::rejection(&error, &hostname.unwrap_or_default()))
-}
-
-/// Those to whom this client may send a message that is no report.
-fn relayed(transaction: &Transaction) -> Result<Vec<Address>, Rejection> {
-    let relayed = transaction.recipients.iter().filter(|recipient| recipient.relayed);
-    let relayed: Vec<_> = relayed.map(|recipient| recipient.address.clone()).collect();
-    if relayed.is_empty() {
-        let message = "5.7.1 relaying not permitted: only reports are taken for these recipients".to_owned();
-        return Err(Rejection { code: 550, message, closing: Closing::If421 });
-    }
-    Ok(relayed)
+    reception::deferred_inject(policy, message, &connection).await.map_err(|error| {
+        // It stays where it is, until it is tried again.
+        message.set_meta("queue", DEFERRED_QUEUE.into());
+        reception::rejection(&error, &hostname.unwrap_or_default())
+    })
 }
 
 fn batches(recipients: &[Address], handling: BatchHandling) -> Vec<Vec<Address>> {

@@ -42,7 +42,7 @@ pub(super) struct Session {
     /// Messages accepted so far.
     pub(super) accepted: usize,
     senseless: usize,
-    id: Uuid,
+    pub(super) id: Uuid,
 }
 
 /// The client has said who it is.
@@ -246,7 +246,7 @@ impl Session {
     }
 
     /// The client, as log records tell of it.
-    fn logged_peer(&self) -> Peer {
+    pub(super) fn logged_peer(&self) -> Peer {
         let name = self.greeted.as_ref().map(|greeted| greeted.domain.clone()).unwrap_or_default();
         Peer { name, address: self.peer }
     }
