@@ -249,7 +249,7 @@ fn names_say_what_a_thing_is() {
 fn clauses() -> BTreeSet<String> {
     let text = read("docs/semantics.md");
     let id = Regex::new(r"\*\*([A-Z]\d+)\*\*").unwrap();
-    id.captures_iter(text).map(|found| found[1].to_lowercase()).collect()
+    id.captures_iter(&text).map(|found| found[1].to_lowercase()).collect()
 }
 
 #[test]
