@@ -9,7 +9,7 @@ const LATER: f64 = 1.5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a1_a_path_is_suspended_within_half_a_second_and_opens_when_the_effect_is_ended() {
-    let stage = Stage::new("").await;
+    let stage = Stage::of_the_guide().await;
     let _flows = [stage.mail.flow("", "a@one.example.com"), stage.mail.flow("", "b@two.example.com")];
     until("mail on both paths", || {
         !stage.mails("a@one.example.com").is_empty() && !stage.mails("b@two.example.com").is_empty()
@@ -74,7 +74,6 @@ async fn a5_what_waits_for_a_domain_and_what_comes_is_bounced_within_half_a_seco
     let answered = stage.provoke("", "451.bounce.domain@one.example.com").await;
     until("the bounces", || stage.mail.waiting("one.example.com") == 0).await;
     let took = answered.elapsed();
-    eprintln!("bounced after {took:?}");
     assert!(took < SOON, "{took:?}");
     stage.mail.send_many("", "new@one.example.com", 5).await;
     stage.mail.send_many("", "new@two.example.com", 5).await;

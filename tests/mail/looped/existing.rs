@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::rig::{Mail, mails, pass, policy, provider, shaping, until};
+use super::rig::{Mail, NO_DEFAULT_FILES, mails, pass, policy, provider, shaping, until};
 use crate::mail::helper::rig::Standin;
 use crate::support::smtp::Sink;
 
@@ -15,7 +15,7 @@ async fn stage() -> (Sink, Standin, Mail) {
     let sink = Sink::start(provider).await;
     let daemon = Standin::start().await;
     let urls = [daemon.url.clone()];
-    let mail = Mail::new(&shaping(&sink, "", "1 hour"), &policy(&urls, &urls, "", "")).await;
+    let mail = Mail::new(&shaping(&sink, "", "1 hour"), &policy(&urls, &urls, NO_DEFAULT_FILES, "")).await;
     let path = "/subscribe_event_v1";
     until("the subscription", || daemon.asked().iter().any(|asked| asked.contains(path))).await;
     (sink, daemon, mail)

@@ -15,11 +15,11 @@ async fn h1_fifty_sessions_say_no_mail_from_half_a_second_after_the_provider_has
     let is_enough = enough.clone();
     let sink = Sink::start(move |turn| match turn.step {
         Step::Body if is_enough.swap(false, Ordering::SeqCst) => Answer::say("421 4.7.0 hold it"),
-        Step::Body => Answer::Usual.after(Duration::from_millis(100)),
+        Step::Body => Answer::Usual.after(Duration::from_millis(300)),
         _ => Answer::Usual,
     })
     .await;
-    let stage = Stage::with(sink, "connection_limit = 50\nmax_ready = 2000", "1 hour").await;
+    let stage = Stage::with(sink, "connection_limit = 50\naggressive_connection_opening = true", "1 hour").await;
     stage.mail.send_many("", "a@one.example.com", 1000).await;
     let _flow = stage.mail.flow("", "a@one.example.com");
     assert!(stage.sink.until(|sink| sink.open_now() == 50).await, "{}", stage.sink.open_now());
@@ -48,7 +48,7 @@ async fn h2_the_path_opens_with_one_session_rises_over_a_minute_and_closes_again
     })
     .await;
     let stage = Stage::with(sink, "connection_limit = 31\nmax_connection_rate = \"1000/s\"", "10 minutes").await;
-    let held = stage.provoke("", "451.hold.it@one.example.com").await;
+    let held = stage.provoke("", "550.hold.it@one.example.com").await;
     pass(1.0).await;
     stage.mail.send_many("", "a@one.example.com", 450).await;
     pass(550.0).await;
@@ -65,7 +65,7 @@ async fn h2_the_path_opens_with_one_session_rises_over_a_minute_and_closes_again
     }
     assert_eq!(stage.sink.open_at(opened + Duration::from_secs(64)), 31);
     until("the end of the mail", || stage.mails("a@one.example.com").len() == 450 && stage.sink.open_now() == 0).await;
-    let held = stage.provoke("", "451.hold.it@one.example.com").await;
+    let held = stage.provoke("", "550.hold.it@one.example.com").await;
     pass(1.0).await;
     stage.mail.send("b@one.example.com").await;
     pass(500.0).await;

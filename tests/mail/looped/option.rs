@@ -55,7 +55,8 @@ async fn a4_a_rate_for_one_domain_leaves_the_other_of_the_site_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a3_surplus_sessions_end_within_half_a_second() {
-    let stage = Stage::with(slow(100).await, "connection_limit = 20", "1 hour").await;
+    let stage =
+        Stage::with(slow(200).await, "connection_limit = 20\naggressive_connection_opening = true", "1 hour").await;
     stage.mail.send_many("", "a@one.example.com", 300).await;
     let _flow = stage.mail.flow("", "a@one.example.com");
     assert!(stage.sink.until(|sink| sink.open_now() == 20).await);

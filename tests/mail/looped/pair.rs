@@ -6,7 +6,7 @@ use kumo_tsa::mail::automation::Automation;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::rig::{Mail, daemon, effects, followed, mails, pass, policy, provider, shaping, until};
+use super::rig::{Mail, NO_DEFAULT_FILES, daemon, effects, followed, mails, pass, policy, provider, shaping, until};
 use crate::daemon::rig::Rig;
 use crate::support::smtp::Sink;
 
@@ -24,7 +24,7 @@ impl Pair {
         let urls: Vec<_> = daemons.iter().map(|rig| rig.url("")).collect();
         let mut hosts = Vec::new();
         for _ in 0..2 {
-            hosts.push(Mail::new(&shaping, &policy(&urls, &urls, "", "")).await);
+            hosts.push(Mail::new(&shaping, &policy(&urls, &urls, NO_DEFAULT_FILES, "")).await);
         }
         for daemon in &daemons {
             followed(daemon, 2.0).await;
@@ -34,13 +34,13 @@ impl Pair {
 
     /// Waits until both daemons have so many effects, the same, and both hosts know both lists.
     async fn agree(&self, count: usize) -> Vec<Value> {
-        for _ in 0..60_000 {
+        for _ in 0..2000 {
             let lists = [effects(&self.daemons[0]).await, effects(&self.daemons[1]).await];
             let told = [self.hosts[0].told(), self.hosts[1].told()];
             if lists[0] == lists[1] && lists[0].len() == count && told[0] == told[1] && told[0].len() == 2 * count {
                 return lists[0].clone();
             }
-            pass(0.01).await;
+            pass(0.5).await;
         }
         let lists = [effects(&self.daemons[0]).await, effects(&self.daemons[1]).await];
         panic!("no agreement: {lists:#?}\n{:#?}\n{:#?}", self.hosts[0].told(), self.hosts[1].told());
@@ -93,7 +93,7 @@ async fn p7_a_daemon_that_was_away_gets_what_it_missed_and_agrees_again() {
     let mut away = pair.daemons.remove(1);
     away.daemon.take().unwrap().stop().await;
     let began = Instant::now();
-    let _flow = pair.hosts[1].flow("", "a@two.example.com");
+    let _flow = pair.hosts[1].flow_every(5.0, "", "a@two.example.com");
     let known: Vec<_> = pair.hosts.iter().map(Mail::told).collect();
     pass(60.0).await;
     assert_eq!(known, pair.hosts.iter().map(Mail::told).collect::<Vec<_>>(), "what is known of it holds");
@@ -113,10 +113,10 @@ async fn p7_a_daemon_that_was_away_gets_what_it_missed_and_agrees_again() {
     let list = pair.agree(2).await;
     assert_eq!(list.len(), 2);
     assert!(began.elapsed() < Duration::from_mins(25), "{:?}", began.elapsed());
-    // Mail went out all the time: one each 10 ms was brought.
+    // Mail went out all the time: one each 5 s was brought.
     let times = mails(&pair.sink, "a@two.example.com");
     let most = times.windows(2).map(|two| two[1] - two[0]).max().unwrap();
-    assert!(most < Duration::from_secs(1), "{most:?} without mail");
+    assert!(most < Duration::from_secs(6), "{most:?} without mail");
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,7 +125,7 @@ async fn p7_without_its_daemon_a_host_holds_each_effect_to_its_own_end_over_a_re
     let shaping = shaping(&sink, "", "2 hours");
     let mut rig = daemon(&shaping, [127, 0, 0, 73]).await;
     let urls = [rig.url("")];
-    let mut mail = Mail::new(&shaping, &policy(&urls, &urls, "", "")).await;
+    let mut mail = Mail::new(&shaping, &policy(&urls, &urls, NO_DEFAULT_FILES, "")).await;
     followed(&rig, 1.0).await;
     let began = Instant::now();
     mail.send("451.hold.it@one.example.com").await;
