@@ -179,7 +179,7 @@ pub fn run_waiting(rows: &mut Vec<Row>) {
     std::thread::sleep(Duration::from_secs(3));
     let (before, watched) = (kumod.cpu(), Duration::from_secs(10));
     std::thread::sleep(watched);
-    let share = (kumod.cpu() - before).as_secs_f64() / watched.as_secs_f64() * 100.0;
+    let share = kumod.cpu().saturating_sub(before).as_secs_f64() / watched.as_secs_f64() * 100.0;
     let (now, peak) = (kumod.memory_mib("VmRSS:"), kumod.memory_mib("VmHWM:"));
     let waiting = "200,000 messages that wait in 10,000 scheduled queues";
     rows.push(Row {

@@ -216,6 +216,11 @@ impl Message {
         self.lock().meta.set(key.into(), value);
     }
 
+    /// Sets all that is noted, as the text of a JSON object.
+    pub(super) fn set_metas_text(&self, text: String) {
+        self.lock().meta = Meta::of_text(text);
+    }
+
     /// All that is noted.
     pub fn metas(&self) -> Map<String, Value> {
         self.lock().meta.to_map()
@@ -351,31 +356,34 @@ impl Message {
     /// `routing_domain` and the first recipient's domain.
     pub fn queue_name(&self) -> Result<String, BadMeta> {
         let state = self.lock();
-        let metas = state.meta.to_map();
-        let text = |key: &'static str| match metas.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
-            Some(other) => Err(BadMeta { key, got: other.to_string() }),
-        };
-        if let Some(queue) = text("queue")? {
-            return Ok(queue.to_owned());
-        }
-        let domain = state.recipients.first().map(|to| to.domain().to_lowercase()).unwrap_or_default();
-        let mut name = match (text("campaign")?, text("tenant")?) {
-            (None, None) => domain,
-            (None, Some(tenant)) => format!("{tenant}@{domain}"),
-            (Some(campaign), tenant) => format!("{campaign}:{}@{domain}", tenant.unwrap_or_default()),
-        };
-        if let Some(routing) = text("routing_domain")? {
-            name.push('!');
-            name.push_str(routing);
-        }
-        Ok(name)
+        state.meta.look(|metas| queue_name(metas, &state.recipients))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn queue_name(metas: &Map<String, Value>, recipients: &[Address]) -> Result<String, BadMeta> {
+    let text = |key: &'static str| match metas.get(key) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(other) => Err(BadMeta { key, got: other.to_string() }),
+    };
+    if let Some(queue) = text("queue")? {
+        return Ok(queue.to_owned());
+    }
+    let domain = recipients.first().map(|to| to.domain().to_lowercase()).unwrap_or_default();
+    let mut name = match (text("campaign")?, text("tenant")?) {
+        (None, None) => domain,
+        (None, Some(tenant)) => format!("{tenant}@{domain}"),
+        (Some(campaign), tenant) => format!("{campaign}:{}@{domain}", tenant.unwrap_or_default()),
+    };
+    if let Some(routing) = text("routing_domain")? {
+        name.push('!');
+        name.push_str(routing);
+    }
+    Ok(name)
 }
 
 impl fmt::Debug for Message {

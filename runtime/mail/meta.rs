@@ -22,11 +22,21 @@ impl Meta {
         Self::Open(map)
     }
 
+    /// From the text of the whole map.
+    pub(super) fn of_text(text: String) -> Self {
+        Self::Packed(text.into())
+    }
+
     /// The value of `key`, `null` too.
     pub(super) fn get(&self, key: &str) -> Option<Value> {
+        self.look(|map| map.get(key).cloned())
+    }
+
+    /// What is read from the whole map.
+    pub(super) fn look<T>(&self, read: impl FnOnce(&Map<String, Value>) -> T) -> T {
         match self {
-            Self::Open(map) => map.get(key).cloned(),
-            Self::Packed(text) => parse_map(text).remove(key),
+            Self::Open(map) => read(map),
+            Self::Packed(text) => read(&parse_map(text)),
         }
     }
 
@@ -61,7 +71,7 @@ impl Meta {
 
 /// Reads what `pack` wrote.
 fn parse_map(text: &str) -> Map<String, Value> {
-    serde_json::from_str(text).unwrap_or_default()
+    if text.is_empty() { Map::new() } else { serde_json::from_str(text).unwrap_or_default() }
 }
 
 #[cfg(test)]

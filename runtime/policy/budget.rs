@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mlua::debug::HookTriggers;
@@ -14,6 +14,16 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Instructions between two looks at the clock: far below a millisecond of Lua, and too rare to be felt.
 const STRIDE: u32 = 10_000;
+
+/// Lua that runs for longer at a stretch leaves the thread's other tasks to another thread; far above what handlers take.
+const BRIEF: Duration = Duration::from_millis(1);
+/// How often that is tried again, as the other thread may not have been there in time.
+const AGAIN: Duration = Duration::from_millis(10);
+/// How long the other thread is given to take over.
+const HANDOVER: Duration = Duration::from_micros(500);
+/// After a long stretch so many are kept apart from other tasks from the start: the time may pass in a function that is not
+/// Lua, where nothing looks at the clock.
+const CAREFUL: u32 = 16;
 
 /// Lua ran too long without yielding.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -36,6 +46,10 @@ pub(super) struct Budget {
     origin: Instant,
     /// Nanoseconds after `origin` when Lua must have yielded; 0 while no Lua runs.
     deadline: AtomicU64,
+    /// Nanoseconds after `origin` when Lua steps aside; 0 while no Lua runs.
+    aside: AtomicU64,
+    /// How many stretches are kept apart from the start.
+    careful: AtomicU32,
     overran: AtomicBool,
 }
 
@@ -46,6 +60,9 @@ impl Budget {
             limit,
             origin: Instant::now(),
             deadline: AtomicU64::new(0),
+            aside: AtomicU64::new(0),
+            // The first is the policy file, which takes its time.
+            careful: AtomicU32::new(1),
             overran: AtomicBool::new(false),
         });
         budget.hook(lua, STRIDE)?;
@@ -61,16 +78,39 @@ impl Budget {
     pub(super) async fn run<F: Future>(&self, future: F) -> Result<F::Output, Panicked> {
         let mut future = pin!(future);
         poll_fn(|context| {
-            let before =
-                self.deadline.swap(self.nanos().saturating_add(nanos_of(self.limit)).max(1), Ordering::Relaxed);
-            let polled = beside_others(|| catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))));
+            let started = self.nanos();
+            let before = self.deadline.swap(started.saturating_add(nanos_of(self.limit)).max(1), Ordering::Relaxed);
+            let aside = self.aside.swap(started + nanos_of(BRIEF), Ordering::Relaxed);
+            let mut work = || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+            let polled = if self.is_careful() { beside_others(&mut work) } else { work() };
             self.deadline.store(before, Ordering::Relaxed);
+            self.aside.store(aside, Ordering::Relaxed);
+            if self.nanos() - started > nanos_of(BRIEF) {
+                self.careful.store(CAREFUL, Ordering::Relaxed);
+            }
             match polled {
                 Ok(polled) => polled.map(Ok),
                 Err(panic) => std::task::Poll::Ready(Err(Panicked(panic_text(panic.as_ref())))),
             }
         })
         .await
+    }
+
+    /// Whether this stretch is to be kept apart. One context runs one at a time.
+    fn is_careful(&self) -> bool {
+        let left = self.careful.load(Ordering::Relaxed);
+        self.careful.store(left.saturating_sub(1), Ordering::Relaxed);
+        left > 0
+    }
+
+    /// Leaves the thread's other tasks to another thread, when this has taken long.
+    fn step_aside(&self) {
+        let (aside, now) = (self.aside.load(Ordering::Relaxed), self.nanos());
+        if aside != 0 && now > aside {
+            self.aside.store(now + nanos_of(AGAIN), Ordering::Relaxed);
+            // Who comes back before another has taken over keeps the tasks.
+            beside_others(|| std::thread::sleep(HANDOVER));
+        }
     }
 
     fn nanos(&self) -> u64 {
@@ -86,6 +126,7 @@ impl Budget {
     }
 
     fn check(self: &Arc<Self>, lua: &Lua) -> mlua::Result<VmState> {
+        self.step_aside();
         let deadline = self.deadline.load(Ordering::Relaxed);
         if self.overran.load(Ordering::Relaxed) || (deadline != 0 && self.nanos() > deadline) {
             self.overran.store(true, Ordering::Relaxed);

@@ -6,13 +6,14 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use kumo_tsa_core::wire::Kind;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::backlog::{Backlog, Jobs, Woken};
 use super::logger::LOG_RECORD;
 use super::pattern::Names;
-use super::record::{Captured, Record};
+use super::record::{Captured, Record, Row};
 use super::selection::Selection;
 use crate::mail::message::Message;
 use crate::policy::{self, Event, Policy};
@@ -98,6 +99,15 @@ impl Hook {
     }
 }
 
+/// What is noted about a message that carries a record; of the same names the later holds.
+#[derive(Serialize)]
+struct Notes<'a> {
+    #[serde(flatten)]
+    meta: &'a Map<String, Value>,
+    log_record: &'a Row<'a>,
+    reception_protocol: &'static str,
+}
+
 struct Worker {
     policy: Policy,
     definition: Arc<Definition>,
@@ -142,14 +152,17 @@ impl Worker {
         let form = self.definition.selection.form(job.record.kind)?;
         let row = job.record.row(&job.captured);
         let content = form.write(&row);
-        let record = serde_json::to_value(&row).unwrap_or_default();
         let now = self.policy.host().clock().now();
         let message = Message::new(job.record.sender().clone(), job.record.recipients.clone(), content, now);
-        for (name, value) in &job.captured.meta {
-            message.set_meta(name.clone(), value.clone());
+        // As text: most records are wanted by nobody, and a policy has other ways to tell than to read it.
+        let notes = Notes { meta: &job.captured.meta, log_record: &row, reception_protocol: LOG_RECORD };
+        match serde_json::to_string(&notes) {
+            Ok(text) => message.set_metas_text(text),
+            Err(cause) => {
+                tracing::error!("log hook `{}` drops a record: {cause}", self.definition.name);
+                return None;
+            }
         }
-        message.set_meta("log_record", record);
-        message.set_meta("reception_protocol", LOG_RECORD.into());
         Some(message)
     }
 

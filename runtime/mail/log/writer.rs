@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kumo_tsa_core::wire::Time;
 use tokio::time::Instant;
 
 use super::backlog::{Backlog, Jobs, Woken};
@@ -14,6 +15,8 @@ use crate::host::Clock;
 
 /// How many lines go to the files in one go.
 const BATCH: usize = 1024;
+/// How long lines are gathered before they go: far below how long they wait for compression anyway.
+const GATHER: Duration = Duration::from_millis(20);
 /// How long after a failure it is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often a failure that lasts is told of.
@@ -79,19 +82,35 @@ impl Scribe {
         let mut batch = Vec::new();
         loop {
             let due = self.segments.as_ref().and_then(Segments::due);
-            let last = jobs.next(&mut batch, BATCH, due).await == Woken::Last;
-            if !self.write(&jobs, batch.drain(..).collect(), last).await || last {
+            let mut last = jobs.next(&mut batch, BATCH, due).await == Woken::Last;
+            // A file that is begun now is named after its first line.
+            let came = self.clock.now();
+            if !batch.is_empty() && !last {
+                last = self.gather(&mut jobs, &mut batch).await;
+            }
+            if !self.write(&jobs, batch.drain(..).collect(), came, last).await || last {
                 return;
             }
         }
     }
 
+    /// Takes the lines that come soon, so that they are written in one go; tells whether there will be no more.
+    async fn gather(&self, jobs: &mut Jobs<Line>, batch: &mut Vec<Line>) -> bool {
+        let until = self.clock.instant() + GATHER;
+        while batch.len() < BATCH && self.clock.instant() < until {
+            if jobs.next(batch, BATCH - batch.len(), Some(until)).await == Woken::Last {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Writes until it is done; `false` if it never will be.
-    async fn write(&mut self, jobs: &Jobs<Line>, mut lines: VecDeque<Line>, close: bool) -> bool {
+    async fn write(&mut self, jobs: &Jobs<Line>, mut lines: VecDeque<Line>, came: Time, close: bool) -> bool {
         let mut tries = 0;
         loop {
             let Some(mut segments) = self.segments.take() else { return false };
-            let now = Now { time: self.clock.now(), instant: self.clock.instant() };
+            let now = Now { time: came, instant: self.clock.instant() };
             let work = tokio::task::spawn_blocking(move || {
                 let done = write_all(&mut segments, &mut lines, now, close);
                 (segments, lines, done)

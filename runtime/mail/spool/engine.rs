@@ -55,6 +55,14 @@ impl Engine {
         }
     }
 
+    /// Makes changes of the embedded engine together; tells the number to wait for until they are on disk.
+    pub(super) fn append(&self, batch: Batch) -> Result<Option<u64>, Why> {
+        match self {
+            Self::Files(_) => Ok(None),
+            Self::Store(store) => store.append(batch).map(Some).map_err(why),
+        }
+    }
+
     pub(super) fn get(&self, id: MessageId) -> Result<Option<Bytes>, Why> {
         match self {
             Self::Files(files) => Ok(files.get(id).map_err(why)?.map(Bytes::from)),

@@ -8,6 +8,7 @@ mod engine;
 mod enumerate;
 mod file;
 mod part;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ use bytes::Bytes;
 
 pub use definition::{Definition, Kind, Least, Part};
 use part::Spool;
+use turn::{Engines, Turns, Work};
 
 use super::message::{Message, MessageId};
 use crate::host::{Clock, Host};
@@ -80,6 +82,7 @@ struct Definitions(Mutex<BTreeMap<Part, Definition>>);
 pub struct Spools {
     data: Spool,
     meta: Spool,
+    turns: Arc<Turns>,
     /// Later than the ids of all messages that were in it when it was opened.
     opened: MessageId,
     clock: Clock,
@@ -121,6 +124,7 @@ impl Spools {
         let spools = Arc::new(Self {
             data,
             meta,
+            turns: Arc::default(),
             opened: MessageId::new(),
             clock: host.clock().clone(),
             unremoved: Mutex::default(),
@@ -145,10 +149,7 @@ impl Spools {
             self.health()?;
         }
         let unsaved = message.unsaved_data();
-        if let Some(data) = &unsaved {
-            self.data.put(message.id(), data.clone(), message.is_force_sync()).await?;
-        }
-        if let Err(error) = self.put_meta(message).await {
+        if let Err(error) = self.put(message, unsaved.clone()).await {
             if is_new {
                 // If this fails too, the next start finds it without the rest and drops it.
                 let _ = self.data.delete(message.id()).await;
@@ -161,13 +162,37 @@ impl Spools {
 
     /// Stores all of a message but its content: after an attempt, or a change of its notes.
     pub async fn save_meta(self: &Arc<Self>, message: &Message) -> Result<(), Error> {
-        self.put_meta(message).await
+        self.put(message, None).await
     }
 
-    async fn put_meta(&self, message: &Message) -> Result<(), Error> {
-        let text = serde_json::to_vec(&message.envelope())
-            .map_err(|cause| Error::Unreadable { id: message.id(), why: cause.to_string() })?;
-        self.meta.put(message.id(), text.into(), message.is_force_sync()).await
+    /// Content, where that is given, before meta.
+    async fn put(&self, message: &Message, data: Option<Bytes>) -> Result<(), Error> {
+        let (id, sync) = (message.id(), message.is_force_sync());
+        let meta = serde_json::to_vec(&message.envelope())
+            .map_err(|cause| Error::Unreadable { id, why: cause.to_string() })?
+            .into();
+        let Some(engines) = self.engines()? else {
+            if let Some(data) = data {
+                self.data.put(id, data, sync).await?;
+            }
+            return self.meta.put(id, meta, sync).await;
+        };
+        let written = self.turns.write(engines, Work::Save { id, data, meta }).await.map_err(|why| self.failed(why))?;
+        self.data.synced(written.data, sync).await?;
+        self.meta.synced(written.meta, sync).await
+    }
+
+    /// Both, where the embedded engine keeps them: then writes are made together.
+    fn engines(&self) -> Result<Option<Engines>, Error> {
+        let (data, meta) = (self.data.store()?, self.meta.store()?);
+        Ok(data.zip(meta).map(|(data, meta)| Engines { data, meta }))
+    }
+
+    fn failed(&self, (part, why): turn::Failure) -> Error {
+        match part {
+            Part::Data => self.data.failed(why),
+            Part::Meta => self.meta.failed(why),
+        }
     }
 
     /// Removes a message whose fate is settled. After an error it is tried again until it is done, so that a disk that is
@@ -217,6 +242,10 @@ impl Spools {
     }
 
     async fn try_remove(&self, id: MessageId) -> Result<(), Error> {
+        if let Some(engines) = self.engines()? {
+            let written = self.turns.write(engines, Work::Remove { id }).await;
+            return written.map(drop).map_err(|why| self.failed(why));
+        }
         // Without this part it is not delivered again, whatever becomes of the other.
         self.meta.delete(id).await?;
         self.data.delete(id).await

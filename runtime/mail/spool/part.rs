@@ -40,12 +40,29 @@ impl Spool {
         Ok(Self { definition, folder, engine: ArcSwapOption::from_pointee(engine), attending: Mutex::new(attending) })
     }
 
-    fn failed(&self, why: impl Into<String>) -> Error {
+    pub(super) fn failed(&self, why: impl Into<String>) -> Error {
         failed(&self.definition, why.into())
     }
 
     fn engine(&self) -> Result<Arc<Engine>, Error> {
         self.engine.load_full().ok_or_else(|| self.failed("it is closed"))
+    }
+
+    /// The embedded engine, where that keeps it.
+    pub(super) fn store(&self) -> Result<Option<Arc<Engine>>, Error> {
+        let engine = self.engine()?;
+        Ok(engine.store().is_some().then_some(engine))
+    }
+
+    /// Returns when the write of this number is on disk, where the spool is defined so, or with `sync`.
+    pub(super) async fn synced(&self, number: Option<u64>, sync: bool) -> Result<(), Error> {
+        if !(sync || self.definition.flush) {
+            return Ok(());
+        }
+        if let (Some(number), Some(store)) = (number, self.engine()?.store()) {
+            store.synced(number).await.map_err(|cause| self.failed(format!("{:#}", anyhow::Error::from(cause))))?;
+        }
+        Ok(())
     }
 
     /// Works on the engine where that holds up nobody else.
@@ -61,12 +78,8 @@ impl Spool {
     /// Stores; with `sync`, or where the spool is defined so, it is on disk when this returns.
     pub(super) async fn put(&self, id: MessageId, content: Bytes, sync: bool) -> Result<(), Error> {
         let sync = sync || self.definition.flush;
-        let engine = self.engine()?;
         let number = self.with(move |engine| engine.put(id, &content, sync)).await?;
-        if let (Some(number), Some(store)) = (number, engine.store()) {
-            store.synced(number).await.map_err(|cause| self.failed(format!("{:#}", anyhow::Error::from(cause))))?;
-        }
-        Ok(())
+        self.synced(number, sync).await
     }
 
     pub(super) async fn get(&self, id: MessageId) -> Result<Bytes, Error> {
