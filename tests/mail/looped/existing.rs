@@ -78,7 +78,8 @@ async fn what_an_existing_daemon_overrides_is_in_force_with_the_next_look_at_its
     let sessions = sink.sessions().len();
     mail.send_many("", "b@one.example.com", 10).await;
     until("mail", || mails(&sink, "b@one.example.com").len() == 10).await;
-    let sessions = sink.sessions().split_off(sessions);
-    assert!(sessions.len() == 10 && sessions.iter().all(|session| session.mails.len() == 1), "{}", sessions.len());
+    // A session may find that others have carried all.
+    let carried: Vec<_> = sink.sessions().iter().skip(sessions).map(|session| session.mails.len()).collect();
+    assert!(carried.iter().sum::<usize>() == 10 && carried.iter().all(|count| *count <= 1), "{carried:?}");
     assert!(began.elapsed() < Duration::from_mins(3));
 }
