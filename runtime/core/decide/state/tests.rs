@@ -72,6 +72,7 @@ fn effects_are_found_by_id() {
     assert!(world.state.effect(EffectId(3)).is_none());
     assert_eq!(world.state.view(id, at(1099)).map(|view| view.key), Some(id.to_string()));
     assert_eq!(world.state.view(id, at(1100)), None);
+    assert_eq!((world.state.end(id, at(1099)), world.state.end(id, at(1100))), (Some(at(1100)), None));
 }
 
 #[test]

@@ -103,6 +103,8 @@ mod tests {
             let value: serde_json::Value = serde_json::from_str(spec.default)
                 .unwrap_or_else(|_| serde_json::Value::String(spec.default.to_owned()));
             assert_eq!(check_value(spec, &value), Ok(()), "{}", spec.name);
+            // No option takes a list of lists.
+            assert!(check_value(spec, &serde_json::json!([[1]])).is_err(), "{}", spec.name);
         }
     }
 
