@@ -135,6 +135,8 @@ impl Engine {
         }
         let config = ready.config();
         self.ramp.open(&path, Instant::now());
+        // Sessions may end as soon as they begin, as all do when the runtime shuts down: that must not go on for ever.
+        let mut begun = 0;
         loop {
             let now = Instant::now();
             let mut state = ready.lock();
@@ -147,7 +149,7 @@ impl Engine {
                 ideal(open + busy, limit)
             };
             let sessions = state.sessions.len() as u64;
-            if open == 0 || sessions >= wanted {
+            if open == 0 || sessions.max(begun) >= wanted {
                 return Obstacle::default();
             }
             if sessions >= allowed {
@@ -180,6 +182,7 @@ impl Engine {
             drop(state);
             let ready = ready.clone();
             self.spawn(|engine| Dispatcher::new(engine, ready, session, aborted, leases).run());
+            begun += 1;
         }
     }
 

@@ -97,7 +97,7 @@ async fn h3_a_421_that_suspends_its_own_path_leaves_no_message_stuck() {
 #[tokio::test(start_paused = true)]
 async fn h1_each_hold_is_logged_once_and_no_attempt_is_lost() {
     let stage = Stage::with(Sink::start(provider).await, "", "3 hours").await;
-    stage.provoke("", "451.hold.it@one.example.com").await;
+    stage.provoke("", "550.hold.it@one.example.com").await;
     pass(1.0).await;
     let sent = Instant::now();
     stage.mail.send("a@one.example.com").await;

@@ -56,7 +56,7 @@ impl Pair {
 #[tokio::test(start_paused = true)]
 async fn p6_two_hosts_and_two_daemons_agree() {
     let pair = Pair::new("1 hour").await;
-    pair.hosts[0].send("451.hold.it@one.example.com").await;
+    pair.hosts[0].send("550.hold.it@one.example.com").await;
     pair.hosts[1].send("451.slow.down@two.example.com").await;
     pair.hosts[0].send_as("X-Tenant: acme\r\n", "451.bounce.tenant@two.example.com").await;
     // Only who hears of both hosts can count to three.
@@ -85,7 +85,7 @@ async fn p6_two_hosts_and_two_daemons_agree() {
 #[tokio::test(start_paused = true)]
 async fn p7_a_daemon_that_was_away_gets_what_it_missed_and_agrees_again() {
     let mut pair = Pair::new("4 hours").await;
-    pair.hosts[0].send("451.hold.it@one.example.com").await;
+    pair.hosts[0].send("550.hold.it@one.example.com").await;
     for _ in 0..2 {
         pair.hosts[0].send("451.three.times@three.example.com").await;
     }
@@ -128,7 +128,7 @@ async fn p7_without_its_daemon_a_host_holds_each_effect_to_its_own_end_over_a_re
     let mut mail = Mail::new(&shaping, &policy(&urls, &urls, NO_DEFAULT_FILES, "")).await;
     followed(&rig, 1.0).await;
     let began = Instant::now();
-    mail.send("451.hold.it@one.example.com").await;
+    mail.send("550.hold.it@one.example.com").await;
     mail.send("451.one.each@two.example.com").await;
     until("both", || mail.told().len() == 2).await;
     rig.daemon.take().unwrap().stop().await;
