@@ -11,10 +11,11 @@ use crate::host::Host;
 use crate::mail::address::Address;
 use crate::mail::log::Attempt;
 use crate::mail::message::Message;
-use crate::mail::queue::world::{After, Failure, Outcome, Requeued, Session};
+use crate::mail::queue::world::{Failure, Outcome, Requeued, Session};
 use crate::mail::queue::{LuaPath, Queues};
 use crate::mail::rejection::{Closing, Rejection};
 use crate::mail::reply::Reply;
+use crate::mail::smtp::client::After;
 use crate::modules::time::TimeDelta;
 use crate::policy::{self, Event, Pinned, Policy, explain};
 

@@ -15,13 +15,15 @@ use super::ready::{Item, Phase, Ready};
 use super::reason::Reason;
 use super::route::Means;
 use super::settle::kind_of;
-use super::world::{After, Exhausted, Failure, Lease, Opening, Outcome, Session};
+use super::world::{Failure, Opening, Outcome, Session};
 use crate::mail::address::Address;
 use crate::mail::config::{PathConfig, ReconnectStrategy};
 use crate::mail::log::Attempt;
 use crate::mail::message::Message;
 use crate::mail::reply::Reply;
+use crate::mail::smtp::client::After;
 use crate::mail::smtp::client::Endpoint;
+use crate::mail::throttle::{Lease, Short};
 
 /// Feeds one session at a time with the messages of a ready queue. Its place is free again when it is dropped.
 pub(super) struct Dispatcher {
@@ -157,7 +159,7 @@ impl Dispatcher {
             return false;
         }
         let path = self.ready.path_name();
-        if self.engine.world.path_hold(&path, self.engine.clock.now()).is_some() {
+        if self.engine.world.holds().path(&path, self.engine.clock.now()).is_some() {
             return false;
         }
         let limit = self.ready.config().connection_limit.limit.get();
@@ -178,7 +180,9 @@ impl Dispatcher {
     async fn connection_rate_allows(&self, config: &PathConfig) -> bool {
         loop {
             let rules = self.ready.rules();
-            let Err(Exhausted { wait, .. }) = self.engine.world.throttle(&rules.connection_rate) else { return true };
+            let Err(Short { wait, .. }) = self.engine.world.throttles().check_all(&rules.connection_rate) else {
+                return true;
+            };
             self.phase(Phase::ConnectionRateThrottled);
             if wait >= config.idle_timeout {
                 self.close_until(Instant::now() + wait).await;

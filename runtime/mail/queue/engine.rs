@@ -56,7 +56,7 @@ impl Engine {
             tasks: watch::Sender::new(0),
             me: me.clone(),
         });
-        let holds = engine.world.holds_changed();
+        let holds = engine.world.holds().changed();
         engine.spawn(Self::keep_time);
         engine.spawn(|engine| engine.watch_holds(holds));
         engine.spawn(Self::watch_overrides);

@@ -5,8 +5,10 @@ use tokio::time::Instant;
 use super::dispatch::{Dispatcher, interval};
 use super::ready::{Found, Item, Phase};
 use super::reason::Reason;
-use super::world::{Exhausted, Session};
+use super::world::Session;
+use crate::mail::hold::{Bounce, Hold};
 use crate::mail::log::Attempt;
+use crate::mail::throttle::Short;
 
 /// What became of a message at the gate.
 enum Passage {
@@ -106,7 +108,7 @@ impl Dispatcher {
 
     async fn drain_if_held(&self) {
         let path = self.ready.path_name();
-        if self.engine.world.path_hold(&path, self.engine.clock.now()).is_some() {
+        if self.engine.world.holds().path(&path, self.engine.clock.now()).is_some() {
             self.engine.drain_suspended(&self.ready).await;
         }
     }
@@ -133,10 +135,10 @@ impl Dispatcher {
         loop {
             let now = self.engine.clock.now();
             let name = item.queue.parts();
-            if let Some(bounced) = self.engine.world.bounce(&item.queue.name, &name, now) {
+            if let Some(bounced) = self.engine.world.holds().bounced(&name, &item.queue.name, now) {
                 return Err(Stopped::Elsewhere(Elsewhere::Bounced(bounced)));
             }
-            if let Some(held) = self.engine.world.queue_hold(&item.queue.name, &name, now) {
+            if let Some(held) = self.engine.world.holds().queue(&name, &item.queue.name, now) {
                 return Err(Stopped::Elsewhere(Elsewhere::Held(held)));
             }
             let Err((wait, by_lane)) = self.throttle(item) else { return Ok(()) };
@@ -168,14 +170,14 @@ impl Dispatcher {
         let rules = self.ready.rules();
         let lane = self.ready.lock().lanes.rate(&item.domain);
         let taken = match lane {
-            None => self.engine.world.throttle(&rules.message_rates),
+            None => self.engine.world.throttles().check_all(&rules.message_rates),
             Some(rate) => {
                 let mut rates = rules.message_rates.clone();
                 rates.push((format!("kumomta.max_message_rate.{}.{}", self.ready.path_name(), item.domain), rate));
-                self.engine.world.throttle(&rates)
+                self.engine.world.throttles().check_all(&rates)
             }
         };
-        taken.map_err(|Exhausted { which, wait }| (wait, which >= rules.message_rates.len()))
+        taken.map_err(|Short { which, wait }| (wait, which >= rules.message_rates.len()))
     }
 }
 
@@ -186,7 +188,7 @@ enum Stopped {
 }
 
 enum Elsewhere {
-    Bounced(super::world::Bounced),
-    Held(super::world::Held),
+    Bounced(Bounce),
+    Held(Hold),
     Blocked(Instant),
 }

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::engine::Engine;
 use super::reason::Reason;
 use super::scheduled::{On, Parked, Scheduled, Waiting};
-use super::world::{Bounced, Held};
 use crate::mail::config::QueueConfig;
+use crate::mail::hold::{Bounce, Hold};
 use crate::mail::log::{Attempt, Entry};
 use crate::mail::message::Message;
 use crate::mail::reply::Reply;
@@ -35,13 +35,13 @@ impl Engine {
     async fn apply_holds(&self) {
         let now = self.clock.now();
         for ready in self.ready_queues() {
-            if self.world.path_hold(&ready.path_name(), now).is_some() {
+            if self.world.holds().path(&ready.path_name(), now).is_some() {
                 self.drain_suspended(&ready).await;
             }
         }
         let mut free = Vec::new();
         for queue in self.scheduled_queues() {
-            if let Some(bounced) = self.world.bounce(&queue.name, &queue.parts(), now) {
+            if let Some(bounced) = self.world.holds().bounced(&queue.parts(), &queue.name, now) {
                 self.sweep(&queue, &bounced).await;
                 continue;
             }
@@ -64,11 +64,11 @@ impl Engine {
     /// Until when that which held a queue's messages back still does.
     fn hold_on(&self, queue: &Scheduled, on: &On, now: Time) -> Option<Instant> {
         let until = match on {
-            On::Queue => self.world.queue_hold(&queue.name, &queue.parts(), now)?.until,
+            On::Queue => self.world.holds().queue(&queue.parts(), &queue.name, now)?.until,
             On::Paths(paths) => {
                 let mut earliest = Time::MAX;
                 for path in paths {
-                    earliest = earliest.min(self.world.path_hold(path, now)?.until);
+                    earliest = earliest.min(self.world.holds().path(path, now)?.until);
                 }
                 earliest
             }
@@ -102,7 +102,7 @@ impl Engine {
     }
 
     /// Bounces all that waits in a queue.
-    async fn sweep(&self, queue: &Arc<Scheduled>, bounced: &Bounced) {
+    async fn sweep(&self, queue: &Arc<Scheduled>, bounced: &Bounce) {
         loop {
             let waiting = {
                 let mut state = queue.lock();
@@ -120,13 +120,13 @@ impl Engine {
     }
 
     /// Bounces a message on an administrator's behalf.
-    pub(super) async fn send_back(&self, queue: &str, message: &Message, bounced: &Bounced) {
+    pub(super) async fn send_back(&self, queue: &str, message: &Message, bounced: &Bounce) {
         if !bounced.suppress_logging {
             let reply = Reply::new(551, &format!("5.7.1 Administrator bounced with reason: {}", bounced.reason));
             let attempt = Attempt { site: "localhost".to_owned(), ..Attempt::default() };
             self.log(Kind::AdminBounce, message, queue, reply, attempt).await;
         }
-        self.world.count_bounced(bounced, queue);
+        self.world.holds().count_bounced(bounced.id, queue, 1);
         self.finish(message).await;
     }
 
@@ -136,7 +136,7 @@ impl Engine {
         queue: &Arc<Scheduled>,
         message: Message,
         attempt: Attempt,
-        held: &Held,
+        held: &Hold,
     ) {
         let reply = Reply::new(451, &suspended(&held.reason));
         self.log(Kind::TransientFailure, &message, &queue.name, reply, attempt).await;

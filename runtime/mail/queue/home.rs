@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use kumo_tsa_core::wire::{Limit, QueueName, Throttle, Time};
+use kumo_tsa_core::wire::QueueName;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
@@ -13,7 +13,7 @@ use super::internal::Internal;
 use super::maildir::Maildir;
 use super::route::{Means, Route};
 use super::smtp;
-use super::world::{Answer, Bounced, Exhausted, Failure, Held, Lane, Lease, Opening, Requeued, Session, World};
+use super::world::{Answer, Failure, Lane, Opening, Requeued, Session, World};
 use crate::dns::{Mx, Resolver};
 use crate::host::Host;
 use crate::mail::address::Address;
@@ -223,14 +223,6 @@ impl World for Home {
         async move { self.spools()?.save(message).await }.boxed()
     }
 
-    fn save_meta<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error> {
-        async move {
-            // One whose spooling was deferred has its content saved too, now that it stays.
-            self.spools()?.save(message).await
-        }
-        .boxed()
-    }
-
     fn remove<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error> {
         async move {
             if message.is_in_spool() {
@@ -249,40 +241,12 @@ impl World for Home {
         self.logger.log(entry).boxed()
     }
 
-    fn path_hold(&self, path: &str, now: Time) -> Option<Held> {
-        let hold = self.holds.path(path, now)?;
-        Some(Held { reason: hold.reason.to_string(), until: hold.until })
+    fn holds(&self) -> &Holds {
+        &self.holds
     }
 
-    fn queue_hold(&self, full: &str, name: &QueueName<'_>, now: Time) -> Option<Held> {
-        let hold = self.holds.queue(name, full, now)?;
-        Some(Held { reason: hold.reason.to_string(), until: hold.until })
-    }
-
-    fn bounce(&self, full: &str, name: &QueueName<'_>, now: Time) -> Option<Bounced> {
-        let bounce = self.holds.bounced(name, full, now)?;
-        Some(Bounced { id: bounce.id, reason: bounce.reason.to_string(), suppress_logging: bounce.suppress_logging })
-    }
-
-    fn count_bounced(&self, bounced: &Bounced, queue: &str) {
-        self.holds.count_bounced(bounced.id, queue, 1);
-    }
-
-    fn holds_changed(&self) -> watch::Receiver<u64> {
-        self.holds.changed()
-    }
-
-    fn throttle(&self, rates: &[(String, Throttle)]) -> Result<(), Exhausted> {
-        self.throttles.check_all(rates).map_err(|short| Exhausted { which: short.which, wait: short.wait })
-    }
-
-    fn lease(&self, key: &str, limit: Limit) -> Option<Lease> {
-        let lease = self.throttles.try_acquire(key, limit)?;
-        Some(Box::new(lease))
-    }
-
-    fn lease_freed<'a>(&'a self, key: &'a str) -> BoxFuture<'a, ()> {
-        self.throttles.released(key).boxed()
+    fn throttles(&self) -> &Throttles {
+        &self.throttles
     }
 
     fn throttle_insert<'a>(&'a self, message: &'a Message) -> Answer<'a, ()> {

@@ -11,8 +11,8 @@ use super::Queues;
 use super::engine::Engine;
 use super::ready::{Phase, Ready};
 use super::route::Means;
-use super::world::Held;
 use crate::mail::config::Config;
+use crate::mail::hold::Hold;
 use crate::mail::message::Message;
 
 /// A scheduled queue, as it is now.
@@ -55,7 +55,7 @@ pub struct ReadySnapshot {
     /// Whether a lease that others hold keeps sessions from being opened.
     pub connection_limited: bool,
     /// What suspends it.
-    pub suspended: Option<Held>,
+    pub suspended: Option<Hold>,
     /// What holds for the path, by the names of interface D.7.
     pub path_config: Map<String, Value>,
     /// The queues that its messages come from.
@@ -169,7 +169,7 @@ impl Engine {
         let route = ready.route();
         let now = self.clock.now();
         let path_config = ready.config().to_json();
-        let suspended = self.world.path_hold(&route.path, now);
+        let suspended = self.world.holds().path(&route.path, now);
         let state = ready.lock();
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         ReadySnapshot {

@@ -17,12 +17,12 @@ use super::rotation::Rotation;
 use super::route::{Destination, NoRoute};
 use super::scheduled::{On, Scheduled, Waiting};
 use super::settle::Back;
-use super::world::Exhausted;
 use crate::mail::config::{Pool, Protocol, QueueConfig};
 use crate::mail::log::Attempt;
 use crate::mail::message::Message;
 use crate::mail::reply::Reply;
 use crate::mail::spool;
+use crate::mail::throttle::Short;
 
 /// A ready queue that is full says when it has room; this is for the case that it does not.
 const FULL: Duration = Duration::from_mins(1);
@@ -87,7 +87,7 @@ impl Engine {
             tracing::warn!("queue `{}` waits: {error}", queue.name);
             return Self::stall(queue, due, waiting, retry::scatter());
         }
-        if let Some(bounced) = self.world.bounce(&queue.name, &name, now) {
+        if let Some(bounced) = self.world.holds().bounced(&name, &queue.name, now) {
             return self.send_back(&queue.name, &waiting.message, &bounced).await;
         }
         let config = match self.config(queue).await {
@@ -106,11 +106,11 @@ impl Engine {
             );
             return self.give_up(&queue.name, &waiting.message, &why.unwrap_or_default()).await;
         }
-        if let Some(held) = self.world.queue_hold(&queue.name, &name, now) {
+        if let Some(held) = self.world.holds().queue(&name, &queue.name, now) {
             return self.hold(queue, waiting, On::Queue, held.until, &suspended(&held.reason)).await;
         }
         if let Some(rate) = config.max_message_rate
-            && let Err(Exhausted { wait, .. }) = self.throttled(format!("schedq-{}-message-rate", queue.name), rate)
+            && let Err(Short { wait, .. }) = self.throttled(format!("schedq-{}-message-rate", queue.name), rate)
         {
             return Self::stall(queue, due, waiting, wait);
         }
@@ -119,8 +119,8 @@ impl Engine {
         }
     }
 
-    fn throttled(&self, key: String, rate: Throttle) -> Result<(), Exhausted> {
-        self.world.throttle(&[(key, rate)])
+    fn throttled(&self, key: String, rate: Throttle) -> Result<(), Short> {
+        self.world.throttles().check_all(&[(key, rate)])
     }
 
     /// `throttle_insert_ready_queue`: gives the message back unless the policy has set a later time.
@@ -197,7 +197,7 @@ impl Engine {
             let rotation = rotation(&mut state.rotation, pool);
             for source in rotation.names() {
                 let path = to.path(source);
-                match self.world.path_hold(&path, now) {
+                match self.world.holds().path(&path, now) {
                     Some(suspension) => {
                         self.ramp.hold(&path);
                         refused.insert(source.clone());
@@ -223,7 +223,7 @@ impl Engine {
                 Ok(ready) => ready,
                 Err(why) => return Choice::Failed(waiting, why),
             };
-            if let Err(exhausted) = self.world.throttle(&ready.selection_rates()) {
+            if let Err(exhausted) = self.world.throttles().check_all(&ready.selection_rates()) {
                 wait = Some(wait.map_or(exhausted.wait, |wait| wait.min(exhausted.wait)));
                 refused.insert(source);
                 continue;

@@ -176,7 +176,7 @@ impl Engine {
     /// Takes a message in: it goes where it is due, unless its queue is bounced.
     pub(super) async fn enter(&self, name: &str, message: Message, reasons: &[Reason]) {
         let queue = self.scheduled(name);
-        if let Some(bounced) = self.world.bounce(name, &queue.parts(), self.clock.now()) {
+        if let Some(bounced) = self.world.holds().bounced(&queue.parts(), name, self.clock.now()) {
             return self.send_back(name, &message, &bounced).await;
         }
         self.place(&queue, message, reasons).await;
@@ -224,7 +224,7 @@ impl Engine {
     }
 
     pub(super) async fn keep_meta(&self, message: &Message) {
-        if let Err(error) = self.world.save_meta(message).await {
+        if let Err(error) = self.world.save(message).await {
             tracing::error!("message `{}`: its attempts and due time are not in the spool: {error}", message.id());
         }
     }

@@ -3,7 +3,7 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::world::{self, Failure, Opening, Outcome, Session};
+use super::world::{Failure, Opening, Outcome, Session};
 use crate::host::certificate::both;
 use crate::host::http::hostname;
 use crate::mail::address::Address;
@@ -11,7 +11,7 @@ use crate::mail::config::{KeySource, PathConfig};
 use crate::mail::log::{Attempt, Peer};
 use crate::mail::message::Message;
 use crate::mail::reply::Reply;
-use crate::mail::smtp::client::{self, Endpoint, OpenError, Plan};
+use crate::mail::smtp::client::{self, After, Endpoint, OpenError, Plan};
 use crate::policy::{Policy, explain};
 
 struct Smtp(client::Session);
@@ -80,7 +80,7 @@ impl Session for Smtp {
     fn deliver<'a>(&'a mut self, batch: &'a [(Message, Vec<Address>)]) -> BoxFuture<'a, Outcome> {
         async move {
             let mut fates = Vec::with_capacity(batch.len());
-            let mut outcome = Outcome { fates: Vec::new(), after: world::After::Keep, untried: false };
+            let mut outcome = Outcome { fates: Vec::new(), after: After::Keep, untried: false };
             for (message, recipients) in batch {
                 let data = match message.data().await {
                     Ok(data) => data,
@@ -93,8 +93,8 @@ impl Session for Smtp {
                 let done = self.0.deliver(&message.sender(), recipients, &data).await;
                 fates.push(done.fates);
                 outcome.untried = done.untried;
-                if done.after == client::After::Closed {
-                    outcome.after = world::After::Closed;
+                if done.after == After::Closed {
+                    outcome.after = After::Closed;
                     break;
                 }
             }

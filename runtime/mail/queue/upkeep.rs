@@ -12,8 +12,8 @@ use super::engine::Engine;
 use super::ready::{Card, Phase, Ready, Rules};
 use super::reason::Reason;
 use super::route::{Destination, Route};
-use super::world::Lease;
 use crate::mail::config::{PathConfig, Pool, RefreshStrategy};
+use crate::mail::throttle::Lease;
 
 /// After how long an idle ready queue is forgotten.
 pub(super) const REAP: Duration = Duration::from_mins(10);
@@ -100,7 +100,7 @@ impl Engine {
             tokio::select! {
                 () = ready.attention.notified() => {}
                 () = tokio::time::sleep_until(wake) => ready.stir.notify_waiters(),
-                () = self.world.lease_freed(&lease), if !lease.is_empty() => {}
+                () = self.world.throttles().released(&lease), if !lease.is_empty() => {}
                 Ok(()) = epoch.changed() => self.refresh(&ready, true).await,
                 () = self.stopped() => return,
             }
@@ -130,7 +130,7 @@ impl Engine {
     /// Opens as many sessions as there is demand for.
     fn scale(&self, ready: &Arc<Ready>) -> Obstacle {
         let path = ready.path_name();
-        if self.is_stopping() || self.world.path_hold(&path, self.clock.now()).is_some() {
+        if self.is_stopping() || self.world.holds().path(&path, self.clock.now()).is_some() {
             return Obstacle::default();
         }
         let config = ready.config();
@@ -192,7 +192,7 @@ impl Engine {
         let named = config.additional_connection_limits.iter().map(|(name, limit)| (name.clone(), *limit));
         let mut leases = Vec::new();
         for (key, limit) in std::iter::once(own).chain(named) {
-            match self.world.lease(&key, limit) {
+            match self.world.throttles().try_acquire(&key, limit) {
                 Some(lease) => leases.push(lease),
                 None => return Err(key),
             }

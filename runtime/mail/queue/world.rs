@@ -6,39 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use kumo_tsa_core::wire::{Limit, QueueName, Throttle, Time};
+use kumo_tsa_core::wire::{Limit, QueueName, Throttle};
 use tokio::sync::watch;
 
 use crate::dns::Mx;
 use crate::mail::address::Address;
 use crate::mail::config::{MxEntry, PathConfig, Pool, QueueConfig, Source};
+use crate::mail::hold::Holds;
 use crate::mail::log::{Attempt, Entry};
 use crate::mail::message::Message;
 use crate::mail::queue::internal::Internal;
 use crate::mail::queue::route::Route;
 use crate::mail::reply::Reply;
-use crate::mail::smtp::client::Endpoint;
+use crate::mail::smtp::client::{After, Endpoint};
 use crate::mail::spool;
-
-/// Something holds mail back until then.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Held {
-    /// Why.
-    pub reason: String,
-    /// Until when.
-    pub until: Time,
-}
-
-/// Something sends mail back.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Bounced {
-    /// What names it.
-    pub id: uuid::Uuid,
-    /// Why.
-    pub reason: String,
-    /// Whether no record is to be written.
-    pub suppress_logging: bool,
-}
+use crate::mail::throttle::Throttles;
 
 /// What holds for one domain alone on a path that it shares with others (semantics A10).
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -51,18 +33,6 @@ pub struct Lane {
     pub config: Option<Arc<PathConfig>>,
 }
 
-/// A rate that lets nothing through now.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Exhausted {
-    /// Which of those asked for.
-    pub which: usize,
-    /// How long to wait for it.
-    pub wait: Duration,
-}
-
-/// Something that is given back when this is dropped.
-pub type Lease = Box<dyn Send + Sync>;
-
 /// What became of each recipient of each message of a batch, in the order of the batch.
 #[derive(Debug)]
 pub struct Outcome {
@@ -72,15 +42,6 @@ pub struct Outcome {
     pub after: After,
     /// The session was found to have ended before: nothing was tried, and another session may try at once.
     pub untried: bool,
-}
-
-/// What is left of a session after a batch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum After {
-    /// It can take more.
-    Keep,
-    /// It is over: the peer closed it, or said 421.
-    Closed,
 }
 
 /// A session with a peer, or a Lua object that plays one.
@@ -171,10 +132,8 @@ pub trait World: Send + Sync + 'static {
         to: &'a Address,
     ) -> BoxFuture<'a, Reply>;
 
-    /// Puts a message into the spool.
+    /// Puts a message into the spool; what it holds of the message already is not written again.
     fn save<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error>;
-    /// Puts all but its content there.
-    fn save_meta<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error>;
     /// Takes a message out.
     fn remove<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error>;
     /// Whether the spool takes writes.
@@ -182,23 +141,10 @@ pub trait World: Send + Sync + 'static {
     /// Writes a record.
     fn log<'a>(&'a self, entry: Entry<'a>) -> BoxFuture<'a, ()>;
 
-    /// What holds a path back.
-    fn path_hold(&self, path: &str, now: Time) -> Option<Held>;
-    /// What holds a scheduled queue back.
-    fn queue_hold(&self, full: &str, name: &QueueName<'_>, now: Time) -> Option<Held>;
-    /// What sends the mail of a scheduled queue back.
-    fn bounce(&self, full: &str, name: &QueueName<'_>, now: Time) -> Option<Bounced>;
-    /// Counts a message of a queue that was sent back.
-    fn count_bounced(&self, bounced: &Bounced, queue: &str);
-    /// Changes with what holds or sends mail back.
-    fn holds_changed(&self) -> watch::Receiver<u64>;
-
-    /// Takes one from each rate, or from none: then which of them makes wait longest, and for how long.
-    fn throttle(&self, rates: &[(String, Throttle)]) -> Result<(), Exhausted>;
-    /// Takes one of a number.
-    fn lease(&self, key: &str, limit: Limit) -> Option<Lease>;
-    /// Returns when somebody has given a lease of `key` back.
-    fn lease_freed<'a>(&'a self, key: &'a str) -> BoxFuture<'a, ()>;
+    /// What holds mail back and sends it back.
+    fn holds(&self) -> &Holds;
+    /// The rates and leases.
+    fn throttles(&self) -> &Throttles;
 
     /// `throttle_insert_ready_queue`: may set a later due time.
     fn throttle_insert<'a>(&'a self, message: &'a Message) -> Answer<'a, ()>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use kumo_tsa_core::wire::{Kind, Limit, QueueName, Throttle, Time};
+use kumo_tsa_core::wire::{Kind, QueueName, Time};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::mail::hold::{Holds, Owner};
 use crate::mail::log::{Attempt, Entry};
 use crate::mail::message::{Message, MessageId};
 use crate::mail::reply::Reply;
-use crate::mail::smtp::client::Endpoint;
+use crate::mail::smtp::client::{After, Endpoint};
 use crate::mail::spool;
 use crate::mail::throttle::Throttles;
 
@@ -189,10 +189,6 @@ impl Fake {
     pub(super) fn suspend(&self, path: &str, secs: u64) -> uuid::Uuid {
         let until = self.host.clock().now().after(Duration::from_secs(secs));
         self.holds.suspend_path(path, "too fast", until, Owner::operator())
-    }
-
-    pub(super) fn holds(&self) -> &Holds {
-        &self.holds
     }
 
     /// Says that what is overridden on a path has changed.
@@ -368,10 +364,6 @@ impl World for Arc<Fake> {
         .boxed()
     }
 
-    fn save_meta<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error> {
-        self.save(message)
-    }
-
     fn remove<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error> {
         async move {
             self.spool.lock().unwrap().remove(&message.id());
@@ -397,39 +389,12 @@ impl World for Arc<Fake> {
         async move { self.records.lock().unwrap().push(record) }.boxed()
     }
 
-    fn path_hold(&self, path: &str, now: Time) -> Option<Held> {
-        let hold = self.holds.path(path, now)?;
-        Some(Held { reason: hold.reason.to_string(), until: hold.until })
+    fn holds(&self) -> &Holds {
+        &self.holds
     }
 
-    fn queue_hold(&self, full: &str, name: &QueueName<'_>, now: Time) -> Option<Held> {
-        let hold = self.holds.queue(name, full, now)?;
-        Some(Held { reason: hold.reason.to_string(), until: hold.until })
-    }
-
-    fn bounce(&self, full: &str, name: &QueueName<'_>, now: Time) -> Option<Bounced> {
-        let bounce = self.holds.bounced(name, full, now)?;
-        Some(Bounced { id: bounce.id, reason: bounce.reason.to_string(), suppress_logging: bounce.suppress_logging })
-    }
-
-    fn count_bounced(&self, bounced: &Bounced, queue: &str) {
-        self.holds.count_bounced(bounced.id, queue, 1);
-    }
-
-    fn holds_changed(&self) -> watch::Receiver<u64> {
-        self.holds.changed()
-    }
-
-    fn throttle(&self, rates: &[(String, Throttle)]) -> Result<(), Exhausted> {
-        self.throttles.check_all(rates).map_err(|short| Exhausted { which: short.which, wait: short.wait })
-    }
-
-    fn lease(&self, key: &str, limit: Limit) -> Option<Lease> {
-        Some(Box::new(self.throttles.try_acquire(key, limit)?))
-    }
-
-    fn lease_freed<'a>(&'a self, key: &'a str) -> BoxFuture<'a, ()> {
-        self.throttles.released(key).boxed()
+    fn throttles(&self) -> &Throttles {
+        &self.throttles
     }
 
     fn throttle_insert<'a>(&'a self, _: &'a Message) -> Answer<'a, ()> {

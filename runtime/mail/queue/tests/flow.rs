@@ -83,7 +83,7 @@ async fn recipients_with_different_fates_each_get_their_own() {
             Reply::new(452, "4.2.2 mailbox full"),
             Reply::new(250, "2.0.0 OK ids=1"),
         ];
-        Says { replies, after: super::super::world::After::Keep }
+        Says { replies, after: crate::mail::smtp::client::After::Keep }
     });
     let queues = fake.run();
     let message = fake.message(&["a@x.com", "b@x.com", "c@x.com", "d@x.com"]);

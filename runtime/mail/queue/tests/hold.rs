@@ -1,3 +1,4 @@
+use super::super::world::World;
 use std::time::Duration;
 
 use kumo_tsa_core::wire::Kind;
