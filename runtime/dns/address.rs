@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use hickory_resolver::proto::rr::Name;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Error;
 
 /// Which addresses of a host are looked up, and in which order (the values of `ip_lookup_strategy`).
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, Eq, PartialEq)]
 pub enum Strategy {
     /// Both, IPv4 first.
     #[default]

@@ -8,6 +8,7 @@ mod clock;
 mod environment;
 mod epoch;
 pub mod http;
+pub mod listening;
 pub mod logging;
 pub mod metrics;
 mod paths;

@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::automation::Automation;
@@ -14,10 +13,10 @@ use super::event::{INIT, PRE_INIT, SHUTDOWN_LOGGING};
 use super::http;
 use super::log::{Audit, Logger, ToQueues};
 use super::queue::Queues;
-use super::smtp::server::{Bound, Listeners, Server};
+use super::smtp::server::Server;
 use super::spool::{self, Spools};
 use crate::host::Host;
-use crate::host::http::Serving;
+use crate::host::listening::Serving;
 use crate::modules;
 use crate::policy::{self, Policy};
 
@@ -45,9 +44,7 @@ pub struct MailHost {
     policy: Policy,
     queues: Arc<Queues>,
     spools: Arc<Spools>,
-    addresses: Arc<Mutex<Vec<SocketAddr>>>,
-    /// What serves listeners; ends when the host shuts down.
-    listeners: JoinSet<()>,
+    smtp: Option<Serving>,
     http: Option<Serving>,
     /// What goes on beside it.
     background: JoinSet<()>,
@@ -80,25 +77,16 @@ impl MailHost {
         if found > 0 {
             tracing::info!("{found} messages were in the spool");
         }
-        let mut listeners = JoinSet::new();
-        let addresses = Arc::new(Mutex::new(Vec::new()));
         let server = Server::new(policy.clone());
-        if let Some(mut started) = Listeners::of(host).take() {
-            // Those of `init` are all there; a policy may start more later.
-            while let Ok(bound) = started.try_recv() {
-                note(&addresses, &bound);
-                listeners.spawn(server.clone().serve(bound));
-            }
-            listeners.spawn(serve_later(started, host.clone(), server, addresses.clone()));
-        }
+        let smtp = Serving::start(host, move |bound| server.clone().serve(bound));
         let http = http::start(&policy);
         host.announce("initialization complete");
-        Ok(Self { host: host.clone(), policy, queues, spools, addresses, listeners, http, background })
+        Ok(Self { host: host.clone(), policy, queues, spools, smtp, http, background })
     }
 
     /// The addresses at which it takes SMTP, in the order in which the policy started them.
     pub fn smtp_addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.smtp.as_ref().map(Serving::addresses).unwrap_or_default()
     }
 
     /// The addresses at which it takes HTTP, in the order in which the policy started them.
@@ -117,9 +105,8 @@ impl MailHost {
     /// This shuts the host down. It takes well under 30 s.
     pub async fn stop(mut self) {
         self.host.shutdown().request();
-        while self.listeners.join_next().await.is_some() {}
-        if let Some(http) = &mut self.http {
-            http.ended().await;
+        for serving in [&mut self.smtp, &mut self.http].into_iter().flatten() {
+            serving.ended().await;
         }
         if !self.queues.stop(DRAIN).await {
             tracing::warn!("sessions were left in the middle of a message; it goes out again after the next start");
@@ -132,27 +119,4 @@ impl MailHost {
         self.background.shutdown().await;
         self.spools.close().await;
     }
-}
-
-fn note(addresses: &Mutex<Vec<SocketAddr>>, bound: &Bound) {
-    addresses.lock().unwrap_or_else(PoisonError::into_inner).push(bound.address());
-}
-
-async fn serve_later(
-    mut started: mpsc::UnboundedReceiver<Bound>,
-    host: Host,
-    server: Arc<Server>,
-    addresses: Arc<Mutex<Vec<SocketAddr>>>,
-) {
-    let mut serving = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = host.shutdown().requested() => break,
-            Some(bound) = started.recv() => {
-                note(&addresses, &bound);
-                serving.spawn(server.clone().serve(bound));
-            }
-        }
-    }
-    while serving.join_next().await.is_some() {}
 }

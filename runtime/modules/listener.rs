@@ -2,42 +2,15 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
 use mlua::{ExternalError, Function, Lua, Value};
 use serde::Deserialize;
-use tokio::sync::mpsc;
 
 use crate::host::Host;
 use crate::host::http::{Bound, Parameters};
+use crate::host::listening::Listeners;
 use crate::policy;
-
-/// The listeners that the policy of a host has started.
-#[derive(Debug)]
-pub struct Listeners {
-    started: mpsc::UnboundedSender<Bound>,
-    bound: Mutex<Option<mpsc::UnboundedReceiver<Bound>>>,
-}
-
-impl Default for Listeners {
-    fn default() -> Self {
-        let (started, bound) = mpsc::unbounded_channel();
-        Self { started, bound: Mutex::new(Some(bound)) }
-    }
-}
-
-impl Listeners {
-    /// The host's.
-    pub fn of(host: &Host) -> Arc<Self> {
-        host.slot(Self::default)
-    }
-
-    /// Those started so far, and later ones; there is one taker.
-    pub fn take(&self) -> Option<mpsc::UnboundedReceiver<Bound>> {
-        self.bound.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
 
 /// The table that `start_http_listener` takes (interface A.3).
 #[derive(Deserialize)]
@@ -76,8 +49,7 @@ fn start(lua: &Lua, table: Value, name: &str) -> mlua::Result<()> {
         return Ok(());
     }
     let bound = Bound::bind(&host, &parameters).map_err(ExternalError::into_lua_err)?;
-    // Without a daemon to serve it, as when a policy is only evaluated, the listener is closed again.
-    let _ = Listeners::of(&host).started.send(bound);
+    Listeners::of(&host).add(bound);
     Ok(())
 }
 

@@ -15,11 +15,11 @@ use super::lua::{self, StoreWish, TSA_INIT, Wishes};
 use super::metrics::Metrics;
 use super::rules::{self, Reload};
 use crate::host::Host;
-use crate::host::http::{Access, Serving};
+use crate::host::http::{Access, serve};
+use crate::host::listening::Serving;
 use crate::host::store::Store;
 use crate::modules;
 use crate::modules::credential::PolicyCredentials;
-use crate::modules::listener::Listeners;
 use crate::policy::{self, Install, Policy};
 use crate::shaping::{self, Handle};
 
@@ -80,7 +80,8 @@ impl Daemon {
             let engine = engine.clone();
             async move { engine.attend_store().await }
         });
-        let listeners = Listeners::of(host).take().map(|bound| Serving::start(host, bound, handler(app)));
+        let (on, handle) = (host.clone(), handler(app));
+        let listeners = Serving::start(host, move |bound| serve(bound, on.clone(), handle.clone()));
         if listeners.as_ref().is_some_and(|listeners| listeners.addresses().is_empty()) {
             tracing::warn!("the policy started no listener: see `tsa.start_http_listener`");
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kumo_tsa::dns::{Resolver, Source, Zones};
-use kumo_tsa::host::http::Serving;
+use kumo_tsa::host::listening::Serving;
 use kumo_tsa::mail::log::{Audit, Logger, ToQueues};
 use kumo_tsa::mail::queue::{Accept, Queues};
 use kumo_tsa::mail::spool::Spools;

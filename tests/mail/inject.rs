@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kumo_tsa::host::http::{Access, Bound, Credentials, Offered, Parameters, serve};
+use kumo_tsa::host::listening::Listening as _;
 use kumo_tsa::mail::inject::{self, Intake, NotTaken, set_intake};
 use kumo_tsa::mail::{self, Message, header, trace};
 use kumo_tsa::policy::Policy;

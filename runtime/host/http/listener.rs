@@ -1,7 +1,6 @@
 //! Addresses to listen on.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -9,6 +8,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::tls;
 use crate::host::Host;
+use crate::host::listening::{self, BindError, Listening};
 
 /// What a listener is asked to do.
 #[derive(Clone, Debug)]
@@ -55,33 +55,6 @@ pub fn hostname() -> String {
         .unwrap_or_else(|| "localhost".to_owned())
 }
 
-/// An address that cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// The text is no address.
-    #[error("cannot listen on `{address}`: expected an address and a port, such as `127.0.0.1:8008` or `[::]:8008`")]
-    Address {
-        /// What was given.
-        address: String,
-    },
-    /// The system refuses.
-    #[error("cannot listen on `{address}`: {why}")]
-    Bind {
-        /// What was given.
-        address: String,
-        /// Why. It is part of the text, which is all that a `pcall` in Lua shows.
-        why: io::Error,
-    },
-    /// The certificate or its key is of no use.
-    #[error("cannot listen with TLS on `{address}`: {why}")]
-    Tls {
-        /// What was given.
-        address: String,
-        /// Why.
-        why: String,
-    },
-}
-
 /// What is known of a listener while it serves.
 #[derive(Debug)]
 pub struct Listener {
@@ -103,24 +76,13 @@ pub struct Bound {
 impl Bound {
     /// Binds, and announces the address (interface F.1).
     pub fn bind(host: &Host, parameters: &Parameters) -> Result<Self, BindError> {
-        let address = || parameters.listen.clone();
-        let addresses: Vec<SocketAddr> = match parameters.listen.parse() {
-            Ok(address) => vec![address],
-            // `localhost:8008` is not documented, and works all the same.
-            Err(_) => match parameters.listen.to_socket_addrs() {
-                Ok(found) => found.collect(),
-                Err(_) => return Err(BindError::Address { address: address() }),
-            },
-        };
         let tls = if parameters.use_tls {
-            Some(tls::acceptor(parameters).map_err(|why| BindError::Tls { address: address(), why })?)
+            let unusable = |why| BindError::Tls { address: parameters.listen.clone(), why };
+            Some(tls::acceptor(parameters).map_err(unusable)?)
         } else {
             None
         };
-        let bound = TcpListener::bind(addresses.as_slice())
-            .and_then(|socket| socket.set_nonblocking(true).and(Ok(socket)))
-            .and_then(|socket| Ok((socket.local_addr()?, socket)));
-        let (local, socket) = bound.map_err(|why| BindError::Bind { address: address(), why })?;
+        let (socket, local) = listening::bind(&parameters.listen)?;
         host.announce(&format!("{} listener on {local}", if tls.is_some() { "https" } else { "http" }));
         let listener = Arc::new(Listener {
             address: local,
@@ -129,9 +91,10 @@ impl Bound {
         });
         Ok(Self { socket, tls, listener })
     }
+}
 
-    /// The address really bound.
-    pub fn address(&self) -> SocketAddr {
+impl Listening for Bound {
+    fn address(&self) -> SocketAddr {
         self.listener.address
     }
 }

@@ -6,7 +6,6 @@ mod listener;
 mod liveness;
 mod openapi;
 mod serve;
-mod serving;
 mod standing;
 mod tls;
 
@@ -15,11 +14,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 
 pub use access::{Access, Caller, Credentials, Decision, Need, Offered};
 pub use body::{JSON, read_body, wanted_json};
-pub use listener::{BindError, Bound, Listener, Parameters, hostname};
+pub use listener::{Bound, Listener, Parameters, hostname};
 pub use liveness::Liveness;
 pub use openapi::Endpoint;
 pub use serve::{Peer, serve};
-pub use serving::Serving;
 pub use standing::standing_routes;
 
 /// A response of any daemon.

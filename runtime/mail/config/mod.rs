@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 pub use fetch::{Configs, egress_pool, egress_source, path_config, queue_config};
 pub use key::{KeyError, KeySource};
-pub use path::{LookupStrategy, MemoryPolicy, PathConfig, ReconnectStrategy, RefreshStrategy, TlsMode, WakeupStrategy};
+pub use path::{MemoryPolicy, PathConfig, ReconnectStrategy, RefreshStrategy, TlsMode, WakeupStrategy};
 pub use queue::{MxEntry, Protocol, QueueConfig, Shrinking, Strategy};
 pub use source::{Health, Pool, PoolEntry, Proxies, Source, UNSPECIFIED};
 pub use unenforced::{Unenforced, say_unenforced, unenforced};

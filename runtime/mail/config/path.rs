@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::value::{OptionValue, words};
 use super::{BadConfig, Config, KeySource};
+use crate::dns;
 
 words! {
     /// `enable_tls`.
@@ -25,23 +26,6 @@ words! {
         RequiredInsecure,
         /// No TLS.
         Disabled,
-    }
-}
-
-words! {
-    /// `ip_lookup_strategy`.
-    LookupStrategy {
-        /// Both, mixed.
-        #[default]
-        Ipv4AndIpv6,
-        /// A records alone.
-        Ipv4Only,
-        /// AAAA records alone.
-        Ipv6Only,
-        /// Both, AAAA first.
-        Ipv6ThenIpv4,
-        /// Both, A first.
-        Ipv4ThenIpv6,
     }
 }
 
@@ -176,7 +160,7 @@ path_config! {
     max_recipients_per_batch: usize = 100,
     prohibited_hosts: Vec<IpNet> = prohibited(),
     skip_hosts: Vec<IpNet> = Vec::new(),
-    ip_lookup_strategy: LookupStrategy = LookupStrategy::default(),
+    ip_lookup_strategy: dns::Strategy = dns::Strategy::default(),
     ehlo_domain: Option<String> = None,
     aggressive_connection_opening: bool = false,
     refresh_interval: Duration = Duration::from_mins(1),

@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use kumo_tsa_core::wire::{Limit, Throttle, format_duration, parse_duration};
 use serde_json::Value;
 
+use crate::dns::Strategy;
+
 /// A value of an option. What does not read was refused before, by [`kumo_tsa_core::shaping::check_value`].
 pub(super) trait OptionValue: Sized {
     fn read(value: &Value) -> Option<Self>;
@@ -109,6 +111,16 @@ impl OptionValue for IpNet {
         } else {
             self.to_string().into()
         }
+    }
+}
+
+impl OptionValue for Strategy {
+    fn read(value: &Value) -> Option<Self> {
+        serde_json::from_value(value.clone()).ok()
+    }
+
+    fn write(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use list::{BouncedQueues, SuspendedPath, SuspendedQueues};
-pub use request::{BounceQueues, SuspendPath, SuspendQueues};
+pub use request::{BounceQueues, Order, SuspendPath, SuspendQueues};
 pub use selector::Selector;
 use table::{Entry, Table, deadline};
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use kumo_tsa_core::wire::Time;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Holds, Owner, Selector};
+use super::{BouncedQueues, Holds, Owner, Selector, SuspendedPath, SuspendedQueues};
 use crate::policy;
 
 /// How long it lasts when nothing is said.
@@ -86,10 +88,39 @@ pub struct BounceQueues {
     pub queue_names: Vec<String>,
 }
 
-impl SuspendPath {
-    /// Does it; the id of the entry.
-    pub fn make(&self, holds: &Holds) -> Uuid {
+/// What asks for entries of a kind, and how those are listed and ended.
+pub trait Order: DeserializeOwned + 'static {
+    /// An entry as it is listed.
+    type Listed: Serialize + 'static;
+    /// What such an entry is called.
+    const ENTRY: &str;
+
+    /// Does it; the id of the entry. Mail that waits is not looked for: the queues do that when they hear of it.
+    fn make(&self, holds: &Holds) -> Uuid;
+    /// The entries in force.
+    fn list(holds: &Holds) -> Vec<Self::Listed>;
+    /// Ends an entry; false when there is none with this id.
+    fn delete(holds: &Holds, id: Uuid) -> bool;
+    /// How it is answered over HTTP.
+    fn made(id: Uuid) -> Value {
+        json!({ "id": id })
+    }
+}
+
+impl Order for SuspendPath {
+    type Listed = SuspendedPath;
+    const ENTRY: &str = "suspend-ready-q";
+
+    fn make(&self, holds: &Holds) -> Uuid {
         holds.suspend_path(&self.name, &self.reason, holds.end(self.duration, self.expires), Owner::operator())
+    }
+
+    fn list(holds: &Holds) -> Vec<Self::Listed> {
+        holds.list_paths()
+    }
+
+    fn delete(holds: &Holds, id: Uuid) -> bool {
+        holds.delete_path(id)
     }
 }
 
@@ -99,11 +130,23 @@ impl SuspendQueues {
         let selector = Selector::new(self.campaign.as_deref(), self.tenant.as_deref(), self.domain.as_deref());
         Selector { queue_names: self.queue_names.iter().cloned().collect(), ..selector }
     }
+}
 
-    /// Does it; the id of the entry.
-    pub fn make(&self, holds: &Holds) -> Uuid {
+impl Order for SuspendQueues {
+    type Listed = SuspendedQueues;
+    const ENTRY: &str = "suspend";
+
+    fn make(&self, holds: &Holds) -> Uuid {
         let until = holds.end(self.duration, self.expires);
         holds.suspend_queue(self.selector(), &self.reason, until, Owner::operator())
+    }
+
+    fn list(holds: &Holds) -> Vec<Self::Listed> {
+        holds.list_queues()
+    }
+
+    fn delete(holds: &Holds, id: Uuid) -> bool {
+        holds.delete_queue(id)
     }
 }
 
@@ -114,11 +157,28 @@ impl BounceQueues {
         let routing_domain = self.routing_domain.as_ref().map(|domain| domain.to_lowercase().into());
         Selector { routing_domain, queue_names: self.queue_names.iter().cloned().collect(), ..selector }
     }
+}
 
-    /// Does it; the id of the entry. Mail that waits is not looked for: that is up to who asks.
-    pub fn make(&self, holds: &Holds) -> Uuid {
+impl Order for BounceQueues {
+    type Listed = BouncedQueues;
+    const ENTRY: &str = "bounce";
+
+    fn make(&self, holds: &Holds) -> Uuid {
         let until = holds.end(self.duration, self.expires);
         holds.bounce(self.selector(), &self.reason, until, self.suppress_logging, Owner::operator())
+    }
+
+    fn list(holds: &Holds) -> Vec<Self::Listed> {
+        holds.list_bounces()
+    }
+
+    fn delete(holds: &Holds, id: Uuid) -> bool {
+        holds.delete_bounce(id)
+    }
+
+    /// The list says later how many messages were met.
+    fn made(id: Uuid) -> Value {
+        json!({ "id": id, "bounced": {}, "total_bounced": 0 })
     }
 }
 

@@ -2,13 +2,13 @@
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::routing::{MethodRouter, post};
 use serde::Deserialize;
-use serde_json::json as object;
 use uuid::Uuid;
 
 use super::{App, body};
 use crate::host::http::{Answer, json, plain};
-use crate::mail::hold::{BounceQueues, Holds, SuspendPath, SuspendQueues};
+use crate::mail::hold::{Holds, Order};
 
 /// Which entry is to end.
 #[derive(Deserialize)]
@@ -16,63 +16,30 @@ struct Which {
     id: Uuid,
 }
 
-pub(super) async fn suspend_queues(State(app): State<App>, request: Request) -> Answer {
-    match body::read::<SuspendQueues>(request).await {
-        Ok(asked) => json(StatusCode::OK, &object!({"id": asked.make(&Holds::of(&app.host))})),
+/// One more of a kind with POST, all with GET, the end of one with DELETE.
+pub(super) fn entries<T: Order>() -> MethodRouter<App> {
+    post(make::<T>).get(list::<T>).delete(end::<T>)
+}
+
+async fn make<T: Order>(State(app): State<App>, request: Request) -> Answer {
+    match body::read::<T>(request).await {
+        Ok(order) => json(StatusCode::OK, &T::made(order.make(&Holds::of(&app.host)))),
         Err(answer) => answer,
     }
 }
 
-pub(super) async fn list_queues(State(app): State<App>) -> Answer {
-    json(StatusCode::OK, &Holds::of(&app.host).list_queues())
+async fn list<T: Order>(State(app): State<App>) -> Answer {
+    json(StatusCode::OK, &T::list(&Holds::of(&app.host)))
 }
 
-pub(super) async fn resume_queues(State(app): State<App>, request: Request) -> Answer {
-    end(request, "suspend", |id| Holds::of(&app.host).delete_queue(id)).await
-}
-
-pub(super) async fn suspend_path(State(app): State<App>, request: Request) -> Answer {
-    match body::read::<SuspendPath>(request).await {
-        Ok(asked) => json(StatusCode::OK, &object!({"id": asked.make(&Holds::of(&app.host))})),
-        Err(answer) => answer,
-    }
-}
-
-pub(super) async fn list_paths(State(app): State<App>) -> Answer {
-    json(StatusCode::OK, &Holds::of(&app.host).list_paths())
-}
-
-pub(super) async fn resume_path(State(app): State<App>, request: Request) -> Answer {
-    end(request, "suspend-ready-q", |id| Holds::of(&app.host).delete_path(id)).await
-}
-
-/// What waits is looked for by the queues when they hear of the new entry; the list says how many were met.
-pub(super) async fn bounce(State(app): State<App>, request: Request) -> Answer {
-    match body::read::<BounceQueues>(request).await {
-        Ok(asked) => {
-            let id = asked.make(&Holds::of(&app.host));
-            json(StatusCode::OK, &object!({"id": id, "bounced": {}, "total_bounced": 0}))
-        }
-        Err(answer) => answer,
-    }
-}
-
-pub(super) async fn list_bounces(State(app): State<App>) -> Answer {
-    json(StatusCode::OK, &Holds::of(&app.host).list_bounces())
-}
-
-pub(super) async fn end_bounce(State(app): State<App>, request: Request) -> Answer {
-    end(request, "bounce", |id| Holds::of(&app.host).delete_bounce(id)).await
-}
-
-async fn end(request: Request, what: &str, delete: impl FnOnce(Uuid) -> bool) -> Answer {
+async fn end<T: Order>(State(app): State<App>, request: Request) -> Answer {
     let Which { id } = match body::read(request).await {
         Ok(which) => which,
         Err(answer) => return answer,
     };
-    if delete(id) {
+    if T::delete(&Holds::of(&app.host), id) {
         plain(StatusCode::OK, format!("removed {id}"))
     } else {
-        plain(StatusCode::NOT_FOUND, format!("{what} entry {id} not found"))
+        plain(StatusCode::NOT_FOUND, format!("{} entry {id} not found", T::ENTRY))
     }
 }

@@ -19,16 +19,17 @@ use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use tower::ServiceExt;
 
+use super::hold::{BounceQueues, SuspendPath, SuspendQueues};
 use super::inject;
 use super::log::{Audit, Logger};
 use super::queue::Queues;
 use super::spool::Spools;
 use crate::host::Host;
 use crate::host::http::{
-    Access, Answer, Credentials, Decision, Endpoint, Liveness, Need, Offered, Peer, Serving, standing_routes,
+    Access, Answer, Credentials, Decision, Endpoint, Liveness, Need, Offered, Peer, serve, standing_routes,
 };
+use crate::host::listening::Serving;
 use crate::modules::credential::PolicyCredentials;
-use crate::modules::listener::Listeners;
 use crate::policy::Policy;
 
 /// What answers requests: one for all listeners of a host.
@@ -64,12 +65,13 @@ const ENDPOINTS: &[Endpoint] = &[
 /// The spool must be open: what is asked of it decides whether the host says that it is alive.
 pub fn start(policy: &Policy) -> Option<Serving> {
     let host = policy.host();
-    let bound = Listeners::of(host).take()?;
     metrics::register(host);
     watch_health(host);
     let app = App { host: host.clone(), policy: policy.clone(), queues: Queues::of(host) };
     let access = Arc::new(Access::new(Audited { policy: PolicyCredentials(policy.clone()), audit: Audit::of(host) }));
-    Some(Serving::start(host, bound, handler(router(app, &access))))
+    let handle = handler(router(app, &access));
+    let on = host.clone();
+    Serving::start(host, move |bound| serve(bound, on.clone(), handle.clone()))
 }
 
 fn handler(
@@ -93,9 +95,9 @@ fn router(app: App, access: &Arc<Access>) -> Router {
     let described = [ENDPOINTS, inject::ENDPOINTS].concat();
     let standing = standing_routes(&app.host, access, &described);
     let injection = inject::routes(&app.policy, access);
-    let queues = post(hold::suspend_queues).get(hold::list_queues).delete(hold::resume_queues);
-    let paths = post(hold::suspend_path).get(hold::list_paths).delete(hold::resume_path);
-    let bounces = post(hold::bounce).get(hold::list_bounces).delete(hold::end_bounce);
+    let queues = hold::entries::<SuspendQueues>();
+    let paths = hold::entries::<SuspendPath>();
+    let bounces = hold::entries::<BounceQueues>();
     Router::new()
         .route("/api/admin/suspend/v1", trusted(queues))
         .route("/api/admin/suspend-ready-q/v1", trusted(paths))

@@ -1,73 +1,44 @@
 //! `kumo.api.admin.*` (interface A.9).
 
 use mlua::serde::SerializeOptions;
-use mlua::{Error, Lua, LuaSerdeExt, Result, Table, Value};
-use serde::Serialize;
+use mlua::{Error, Lua, LuaSerdeExt, Result, Value};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::config::options;
 use crate::host::Host;
 use crate::mail::config::read;
-use crate::mail::hold::{BounceQueues, Holds, SuspendPath, SuspendQueues};
+use crate::mail::hold::{BounceQueues, Holds, Order, SuspendPath, SuspendQueues};
 use crate::modules::time::Time;
 use crate::policy;
 
 /// Puts the functions there.
 pub(crate) fn install(lua: &Lua, host: &Host) -> Result<()> {
-    let holds = Holds::of(host);
-    let path = policy::table(lua, "kumo.api.admin.suspend_ready_q")?;
-    let on = holds.clone();
-    path.set(
-        "suspend",
-        lua.create_function(move |lua, table| {
-            let request: SuspendPath = request(lua, table, "kumo.api.admin.suspend_ready_q.suspend")?;
-            Ok(request.make(&on).to_string())
-        })?,
-    )?;
-    let (on, of) = (holds.clone(), holds.clone());
-    list_and_delete(lua, &path, move || on.list_paths(), move |id| of.delete_path(id))?;
-
-    let queues = policy::table(lua, "kumo.api.admin.suspend")?;
-    let on = holds.clone();
-    queues.set(
-        "suspend",
-        lua.create_function(move |lua, table| {
-            let request: SuspendQueues = request(lua, table, "kumo.api.admin.suspend.suspend")?;
-            Ok(request.make(&on).to_string())
-        })?,
-    )?;
-    let (on, of) = (holds.clone(), holds.clone());
-    list_and_delete(lua, &queues, move || on.list_queues(), move |id| of.delete_queue(id))?;
-
-    let bounces = policy::table(lua, "kumo.api.admin.bounce")?;
-    let on = holds.clone();
-    bounces.set(
-        "bounce",
-        lua.create_function(move |lua, table| {
-            let request: BounceQueues = request(lua, table, "kumo.api.admin.bounce.bounce")?;
-            Ok(request.make(&on).to_string())
-        })?,
-    )?;
-    let (on, of) = (holds.clone(), holds);
-    list_and_delete(lua, &bounces, move || on.list_bounces(), move |id| of.delete_bounce(id))
+    entries::<SuspendPath>(lua, host, "kumo.api.admin.suspend_ready_q", "suspend")?;
+    entries::<SuspendQueues>(lua, host, "kumo.api.admin.suspend", "suspend")?;
+    entries::<BounceQueues>(lua, host, "kumo.api.admin.bounce", "bounce")
 }
 
-fn list_and_delete<T: Serialize + 'static>(
-    lua: &Lua,
-    table: &Table,
-    list: impl Fn() -> Vec<T> + Send + Sync + 'static,
-    delete: impl Fn(Uuid) -> bool + Send + Sync + 'static,
-) -> Result<()> {
-    let listed = lua.create_function(move |lua, ()| {
-        lua.to_value_with(&list(), SerializeOptions::new().set_array_metatable(false))
+/// A table with a function that makes an entry, and `list` and `delete`.
+fn entries<T: Order>(lua: &Lua, host: &Host, name: &str, verb: &str) -> Result<()> {
+    let table = policy::table(lua, name)?;
+    let (holds, function) = (Holds::of(host), format!("{name}.{verb}"));
+    let make = lua.create_function(move |lua, table| {
+        let order: T = request(lua, table, &function)?;
+        Ok(order.make(&holds).to_string())
     })?;
-    table.set("list", listed)?;
-    let deleted = lua.create_function(move |_, id: String| match Uuid::try_parse(&id) {
-        Ok(id) => Ok(delete(id)),
+    table.set(verb, make)?;
+    let holds = Holds::of(host);
+    let list = lua.create_function(move |lua, ()| {
+        lua.to_value_with(&T::list(&holds), SerializeOptions::new().set_array_metatable(false))
+    })?;
+    table.set("list", list)?;
+    let holds = Holds::of(host);
+    let delete = lua.create_function(move |_, id: String| match Uuid::try_parse(&id) {
+        Ok(id) => Ok(T::delete(&holds, id)),
         Err(_) => Err(Error::runtime(format!("invalid id `{id}`: expected a UUID, as the call that made it returned"))),
     })?;
-    table.set("delete", deleted)
+    table.set("delete", delete)
 }
 
 /// A request, where a time may also be a value of `kumo.time`.

@@ -6,7 +6,8 @@ use mlua::{Function, LuaSerdeExt};
 use super::reception::options;
 use crate::host::Host;
 use crate::host::http;
-use crate::mail::smtp::server::{Bound, ListenerDomain, Listeners, Parameters, Table};
+use crate::host::listening::Listeners;
+use crate::mail::smtp::server::{Bound, ListenerDomain, Parameters, Table};
 use crate::policy;
 
 /// Puts the functions there.

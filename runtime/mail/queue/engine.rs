@@ -14,7 +14,7 @@ use super::scheduled::{Scheduled, State, Waiting};
 use super::timer::{Key, Timer};
 use super::world::World;
 use crate::host::Clock;
-use crate::mail::config::QueueConfig;
+use crate::mail::config::{Protocol, QueueConfig};
 
 /// After how long an empty queue is forgotten that the policy was never asked about.
 const REAP: Duration = Duration::from_mins(10);
@@ -180,6 +180,18 @@ impl Engine {
                 Ok(config)
             }
         }
+    }
+
+    /// Whether the policy has answers for a new message of this queue: what holds for it, and the pool that it leaves by.
+    ///
+    /// # Errors
+    /// What the policy fails with.
+    pub(super) async fn admit(&self, name: &str) -> Result<(), String> {
+        let config = self.config(&self.scheduled(name)).await?;
+        if !matches!(config.protocol, Protocol::Null | Protocol::Maildir { .. }) {
+            self.world.pool(config.pool()).await?;
+        }
+        Ok(())
     }
 
     /// The point in time on the clock that never jumps.

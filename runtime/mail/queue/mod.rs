@@ -162,7 +162,7 @@ impl Queues {
             names.push(message.queue_name()?);
         }
         for (message, name) in messages.iter().zip(&names).filter(|(_, name)| *name != NULL) {
-            if let Err(why) = engine.config(&engine.scheduled(name)).await {
+            if let Err(why) = engine.admit(name).await {
                 let text = format!("KumoMTA internal: QueueManager::insert failed during reception: {why}");
                 let reply = Reply { code: 500, enhanced_code: None, content: text, command: None };
                 engine.log(Kind::Bounce, message, name, reply, Attempt::default()).await;

@@ -185,19 +185,20 @@ async fn in_reception_the_client_is_told_to_come_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_the_policy_cannot_tell_of_takes_no_mail() {
-    for how in ["raise", "hang", "loop"] {
+    let (queue, pool) = ("get_queue_config", "get_egress_pool");
+    for (event, how) in [(queue, "raise"), (queue, "hang"), (queue, "loop"), (pool, "raise"), (pool, "hang")] {
         let sink = Sink::willing().await;
         let troubled = Troubled::new(&sink).await;
-        troubled.make("get_queue_config", how);
+        troubled.make(event, how);
         let refusal = troubled.refusal("to@one.example.com", false).await.unwrap();
-        assert!(refusal.starts_with("451 4.3.0 "), "{how}: {refusal}");
+        assert!(refusal.starts_with("451 4.3.0 "), "{event} {how}: {refusal}");
         troubled.end();
-        assert_eq!(troubled.refusal("to@one.example.com", false).await, None, "{how}");
+        assert_eq!(troubled.refusal("to@one.example.com", false).await, None, "{event} {how}");
         sink.received(1).await;
         until("the end of the session", || sink.open_now() == 0).await;
         let texts = shown(&troubled.rig.stop().await);
         let bounced = "Bounce 500 KumoMTA internal: QueueManager::insert failed during reception: ";
-        assert!(texts.iter().any(|text| text.starts_with(bounced)), "{how}: {texts:#?}");
+        assert!(texts.iter().any(|text| text.starts_with(bounced)), "{event} {how}: {texts:#?}");
         assert_eq!((texts.iter().filter(|text| text.starts_with("Delivery ")).count(), sink.count()), (1, 1));
     }
 }
@@ -206,7 +207,6 @@ async fn a_queue_that_the_policy_cannot_tell_of_takes_no_mail() {
 async fn on_the_way_out_messages_wait_and_are_delivered() {
     let unresolved = "TransientFailure 451 4.4.4 failed to resolve queue ";
     let events = [
-        ("get_egress_pool", "one", unresolved),
         ("get_egress_source", "one", unresolved),
         ("get_egress_path_config", "one", unresolved),
         ("make.lua", "lua", "TransientFailure 400 KumoMTA internal: failed to connect: "),

@@ -15,7 +15,7 @@ end)
     )
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_lua_object_takes_messages() {
     let object = "local connection = { sent = 0 }
   function connection:send(msg)
@@ -31,10 +31,10 @@ async fn a_lua_object_takes_messages() {
     let rig = Rig::new(&lua(1, object)).await;
     for who in ["a", "later", "never", "b"] {
         rig.send(1, &format!("{who}@example.com")).await;
-        pass(0.3).await;
+        pass(5.0).await;
     }
     rig.send(1, "nothing@example.com").await;
-    pass(0.5).await;
+    pass(5.0).await;
     let told = rig.told().await;
     assert_eq!(
         told[..4],
@@ -49,7 +49,7 @@ async fn a_lua_object_takes_messages() {
     assert_eq!(told.len(), 5);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_lua_object_answers_for_each_message_of_a_batch() {
     let object = "return {
     send_batch = function(self, messages)
@@ -65,23 +65,23 @@ async fn a_lua_object_answers_for_each_message_of_a_batch() {
     for who in ["a", "bad", "b"] {
         rig.send(1, &format!("{who}@example.com")).await;
     }
-    pass(2.0).await;
+    pass(5.0).await;
     let mut told = rig.told().await;
     told.sort_unstable();
     assert_eq!(told, ["Bounce 552 too large", "Delivery 200 took a", "Delivery 200 took b"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_constructor_that_fails_is_a_failed_connection() {
     let rig = Rig::new(&lua(1, "error('no tunnel')")).await;
     rig.send(1, "a@example.com").await;
-    pass(1.0).await;
+    pass(5.0).await;
     let told = rig.told().await;
     assert_eq!(told.len(), 1);
     assert!(told[0].starts_with("TransientFailure 400 KumoMTA internal: failed to connect: "), "{}", told[0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_maildir_takes_messages() {
     let policy = "kumo.on('get_queue_config', function()
   return kumo.make_queue_config { protocol = { maildir_path = '/var/spool/kumomta/mail/{{ domain_part }}/{{ local_part }}' } }
@@ -89,7 +89,7 @@ end)
 ";
     let mut rig = Rig::new(policy).await;
     rig.accept(rig.message(&["a@example.com", "b@example.com"])).await;
-    pass(1.0).await;
+    pass(5.0).await;
     let records = rig.stop().await;
     assert_eq!(records.len(), 2);
     let content = records[0]["response"]["content"].as_str().unwrap();
@@ -102,7 +102,7 @@ end)
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_waits_is_there_after_a_restart() {
     let policy = "kumo.on('get_queue_config', function()
   return kumo.make_queue_config { protocol = { maildir_path = '/var/spool/kumomta/mail' } }
@@ -121,7 +121,7 @@ end)
     let clock = rig.host().clock().clone();
     let host = kumo_tsa::host::Host::new(clock, kumo_tsa::host::Paths::with_prefix(rig.prefix()));
     let mail = kumo_tsa::mail::service::MailHost::start(&host, &file).await.unwrap();
-    pass(3.5).await;
+    pass(10.0).await;
     mail.stop().await;
     let new = rig.folder("/var/spool/kumomta/mail/new");
     assert_eq!(std::fs::read_dir(new).unwrap().count(), 1);

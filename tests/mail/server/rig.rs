@@ -9,7 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use kumo_tsa::mail::Message;
 use kumo_tsa::mail::inject::{Intake, NotTaken, set_intake};
-use kumo_tsa::mail::smtp::server::{Listeners, Server};
+use kumo_tsa::host::listening::{Listeners, Listening as _};
+use kumo_tsa::mail::smtp::server::{Bound, Server};
 use kumo_tsa::policy::Policy;
 use tokio::task::JoinHandle;
 
@@ -116,7 +117,7 @@ impl Rig {
             let asked = call::<()>(&policy, event, ()).await;
             asked.unwrap_or_else(|error| panic!("{}", bench.text(&error)));
         }
-        let bound = Listeners::of(&bench.host).take().unwrap().try_recv().unwrap();
+        let bound = Listeners::<Bound>::of(&bench.host).take().unwrap().try_recv().unwrap();
         let address = bound.address();
         let kept = Arc::new(Kept::default());
         set_intake(&bench.host, Keeper(kept.clone()));

@@ -107,9 +107,13 @@ fn p1_ending_early_is_told_as_an_end_that_is_now() {
     let long = Rule { duration: secs(500), ..rule(2, &[Action::Suspend]) };
     let mut world = World::new(Book::one(rule(1, &[Action::Suspend])).with("*", long, true));
     let decision = world.send(&Sent::new("m1", 1000), 1000);
-    let end = |world: &World, now| match world.state.notice(&world.touched[0], at(now)) {
-        Some(Hold::Ready(one)) => Some(one.expires),
-        _ => None,
+    let end = |world: &World, now| {
+        let told = match world.state.notice(&world.touched[0], at(now)) {
+            Some(Hold::Ready(one)) => Some(one.expires),
+            _ => None,
+        };
+        assert_eq!(world.state.notice_end(&world.touched[0], at(now)), told);
+        told
     };
     assert_eq!(end(&world, 1000), Some(at(1500)));
     world.cancel(decision.effects[1].id, 1010);

@@ -8,9 +8,9 @@ use ipnet::IpNet;
 
 use super::Endpoint;
 use super::error::internal;
-use crate::dns::{Error, Mx, Resolver, Strategy};
+use crate::dns::{Error, Mx, Resolver};
 use crate::host::Host;
-use crate::mail::config::{LookupStrategy, MxEntry, PathConfig, Source};
+use crate::mail::config::{MxEntry, PathConfig, Source};
 use crate::mail::reply::Reply;
 
 /// Why there is nobody to try.
@@ -119,7 +119,7 @@ async fn choose(
     let resolver = Resolver::of(host);
     let default_port = source.remote_port.unwrap_or(config.smtp_port);
     let look_up = |candidate: &Candidate| {
-        let (resolver, strategy) = (resolver.clone(), strategy(config.ip_lookup_strategy));
+        let (resolver, strategy) = (resolver.clone(), config.ip_lookup_strategy);
         let (name, ip) = (candidate.name.clone(), candidate.ip);
         async move { if let Some(ip) = ip { Ok(vec![ip]) } else { resolver.addr(&name, strategy).await } }
     };
@@ -156,16 +156,6 @@ async fn choose(
 fn contains(hosts: &[IpNet], ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
     hosts.iter().any(|net| net.contains(&ip))
-}
-
-const fn strategy(of: LookupStrategy) -> Strategy {
-    match of {
-        LookupStrategy::Ipv4AndIpv6 => Strategy::Ipv4AndIpv6,
-        LookupStrategy::Ipv4Only => Strategy::Ipv4Only,
-        LookupStrategy::Ipv6Only => Strategy::Ipv6Only,
-        LookupStrategy::Ipv6ThenIpv4 => Strategy::Ipv6ThenIpv4,
-        LookupStrategy::Ipv4ThenIpv6 => Strategy::Ipv4ThenIpv6,
-    }
 }
 
 /// A host that has still to be looked up, unless its address is known.

@@ -1,49 +1,27 @@
 //! Addresses that clients come to.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener as Socket, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener as Socket};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, TcpKeepalive, Type};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Server;
 use super::parameter::Parameters;
 use super::session::Session;
 use crate::host::Host;
+use crate::host::listening::{self, BindError, Listening};
 
-/// How many connections may wait to be accepted; the system may allow fewer.
-const BACKLOG: i32 = 4096;
 /// How long what is in hand may take at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
 /// After a failed accept, such as for want of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// Clients that are gone without a word are found by TCP.
 const KEEPALIVE: Duration = Duration::from_mins(2);
-
-/// An address that cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// The text is no address.
-    #[error("cannot listen on `{address}`: expected an address and a port, such as `127.0.0.1:2025` or `[::]:25`")]
-    Address {
-        /// What was given.
-        address: String,
-    },
-    /// The system refuses.
-    #[error("cannot listen on `{address}`: {why}")]
-    Bind {
-        /// What was given.
-        address: String,
-        /// Why. It is part of the text, which is all that a `pcall` in Lua shows.
-        why: io::Error,
-    },
-}
 
 /// A bound listener; connections wait in the system's backlog until it is [served](Server::serve).
 #[derive(Debug)]
@@ -56,65 +34,15 @@ pub struct Bound {
 impl Bound {
     /// Binds, and announces the address (interface F.1).
     pub fn bind(host: &Host, parameters: Parameters) -> Result<Self, BindError> {
-        let address = || parameters.listen.clone();
-        let addresses: Vec<SocketAddr> = match parameters.listen.parse() {
-            Ok(address) => vec![address],
-            Err(_) => match parameters.listen.to_socket_addrs() {
-                Ok(found) => found.collect(),
-                Err(_) => return Err(BindError::Address { address: address() }),
-            },
-        };
-        let mut why = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for one in addresses {
-            match listen(one).and_then(|socket| Ok((socket.local_addr()?, socket))) {
-                Ok((local, socket)) => {
-                    host.announce(&format!("smtp listener on {local}"));
-                    return Ok(Self { socket, address: local, parameters });
-                }
-                Err(cause) => why = cause,
-            }
-        }
-        Err(BindError::Bind { address: address(), why })
+        let (socket, address) = listening::bind(&parameters.listen)?;
+        host.announce(&format!("smtp listener on {address}"));
+        Ok(Self { socket, address, parameters })
     }
+}
 
-    /// The address really bound.
-    pub fn address(&self) -> SocketAddr {
+impl Listening for Bound {
+    fn address(&self) -> SocketAddr {
         self.address
-    }
-}
-
-fn listen(address: SocketAddr) -> io::Result<Socket> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-/// The listeners that a policy has started on a host.
-pub struct Listeners {
-    started: mpsc::UnboundedSender<Bound>,
-    waiting: Mutex<Option<mpsc::UnboundedReceiver<Bound>>>,
-}
-
-impl Listeners {
-    /// Those of a host.
-    pub fn of(host: &Host) -> Arc<Self> {
-        host.slot(|| {
-            let (started, waiting) = mpsc::unbounded_channel();
-            Self { started, waiting: Mutex::new(Some(waiting)) }
-        })
-    }
-
-    /// One more. Without a service to serve it, as when a policy is only evaluated, it is closed again.
-    pub fn add(&self, bound: Bound) {
-        let _ = self.started.send(bound);
-    }
-
-    /// Those started so far, and those to come; there is one taker.
-    pub fn take(&self) -> Option<mpsc::UnboundedReceiver<Bound>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Taking messages in over SMTP (RFC 5321), with PIPELINING, 8BITMIME, SMTPUTF8, ENHANCEDSTATUSCODES, SIZE, STARTTLS and AUTH
 //! PLAIN.
 //!
-//! A policy starts [listeners](Listeners) in `init`; the service serves them with a [`Server`] once it has started. What is
+//! A policy starts [listeners](crate::host::listening::Listeners) in `init`; the service serves them with a [`Server`] once it has started. What is
 //! accepted goes to the host's [intake](crate::mail::inject::Intake), and `250` is said after that.
 
 mod answer;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 pub use connection::Connection;
 pub use domain::{Disposition, ListenerDomain};
-pub use listener::{BindError, Bound, Listeners};
+pub use listener::Bound;
 pub use parameter::{BadParameter, BatchHandling, LineEndings, Overrides, Parameters, Settings, Table};
 pub use reception::{DEFERRED_QUEUE, show_deferred};
 
