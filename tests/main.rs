@@ -11,4 +11,4 @@ mod rules;
 mod shaping_load;
 mod support;
 mod tidy;
-mod up;
+mod tools;

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     run::report(run_tool(tools::Arguments::parse()))
 }
 
-fn run_tool(arguments: tools::Arguments) -> anyhow::Result<()> {
+fn run_tool(arguments: tools::Arguments) -> anyhow::Result<ExitCode> {
     let filter = std::env::var("KUMO_TSA_LOG").unwrap_or_else(|_| "error".to_owned());
     logging::install(&Diagnostics { format: Format::default(), folder: None, filter })?;
     tools::run(arguments)

@@ -1,7 +1,7 @@
 //! Running a process until it is told to stop.
 
 use std::future::Future;
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,11 +38,11 @@ pub fn block_on_threads<T>(threads: Threads, main: impl Future<Output = anyhow::
     ended
 }
 
-/// Says on stderr what went wrong, cause by cause, and makes the exit status of it: 0, or 1.
+/// Says on stderr what went wrong, cause by cause, and makes the exit status of it: 1, or else 0 or what was chosen.
 #[allow(clippy::print_stderr, reason = "the edge, where an error is printed once")]
-pub fn report(ended: anyhow::Result<()>) -> ExitCode {
+pub fn report(ended: anyhow::Result<impl Termination>) -> ExitCode {
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(chosen) => chosen.report(),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

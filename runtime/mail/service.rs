@@ -23,6 +23,9 @@ use crate::policy::{self, Policy};
 /// How long sessions may take to finish the message that they are at when the host stops.
 const DRAIN: Duration = Duration::from_secs(20);
 
+/// How long handlers of `shutdown_logging` may take.
+const LAST_WORD: Duration = Duration::from_secs(5);
+
 /// A mail host that could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -111,8 +114,10 @@ impl MailHost {
         if !self.queues.stop(DRAIN).await {
             tracing::warn!("sessions were left in the middle of a message; it goes out again after the next start");
         }
-        if let Err(error) = self.policy.call(&SHUTDOWN_LOGGING, ()).await {
-            tracing::error!("{}", policy::explain(&error));
+        match tokio::time::timeout(LAST_WORD, self.policy.call(&SHUTDOWN_LOGGING, ())).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!("{}", policy::explain(&error)),
+            Err(_) => tracing::error!("handlers of `shutdown_logging` took longer than {LAST_WORD:?} and were left"),
         }
         Logger::of(&self.host).stop().await;
         Audit::of(&self.host).stop().await;

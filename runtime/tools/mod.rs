@@ -1,5 +1,7 @@
 //! The subcommands of `tsa`, the person's tool, one file each.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 mod demo;
@@ -23,9 +25,9 @@ enum Command {
     Up(up::Arguments),
 }
 
-/// Runs the subcommand.
-pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+/// Runs the subcommand; tells the exit status where nothing went wrong.
+pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
-        Command::Up(arguments) => up::run(&arguments),
+        Command::Up(arguments) => up::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }

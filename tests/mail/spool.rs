@@ -195,6 +195,19 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// Spools on it, which want no room to be free.
+    async fn open(&self, host: &Host, kind: &str) -> Arc<Spools> {
+        for name in ["data", "meta"] {
+            let path = self.0.join(name);
+            let definition =
+                json!({"name": name, "path": path, "kind": kind, "min_free_space": 0, "min_free_inodes": 0});
+            Spools::define(host, serde_json::from_value(definition).unwrap());
+        }
+        Spools::open(host).await.unwrap()
+    }
+}
+
 impl Drop for Disk {
     fn drop(&mut self) {
         let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
@@ -211,16 +224,7 @@ async fn d3_a_full_disk_loses_nothing_and_is_got_over() {
         };
         let ballast = disk.0.join("ballast");
         std::fs::write(&ballast, vec![1; 12 << 20]).unwrap();
-        let reopen = async || {
-            for name in ["data", "meta"] {
-                let path = disk.0.join(name);
-                let definition =
-                    json!({"name": name, "path": path, "kind": kind, "min_free_space": 0, "min_free_inodes": 0});
-                Spools::define(&bench.host, serde_json::from_value(definition).unwrap());
-            }
-            Spools::open(&bench.host).await.unwrap()
-        };
-        let spools = reopen().await;
+        let spools = disk.open(&bench.host, kind).await;
         let first = message(&bench.host, b"first");
         spools.save(&first).await.unwrap();
         let mut kept = Vec::new();
@@ -255,7 +259,7 @@ async fn d3_a_full_disk_loses_nothing_and_is_got_over() {
         }
         spools.health().unwrap();
         spools.close().await;
-        let spools = reopen().await;
+        let spools = disk.open(&bench.host, kind).await;
         let found = all(&spools).await;
         assert_eq!(found.iter().map(Message::id).collect::<Vec<_>>(), kept, "{kind}");
         for message in found {
@@ -263,6 +267,42 @@ async fn d3_a_full_disk_loses_nothing_and_is_got_over() {
         }
         spools.close().await;
     }
+}
+
+#[tokio::test]
+async fn d3_of_writes_that_share_a_full_disk_those_are_kept_that_were_acknowledged() {
+    let bench = Bench::new();
+    let Some(disk) = Disk::mount(bench.path("disk"), 24) else {
+        eprintln!("no file system can be mounted here");
+        return;
+    };
+    let ballast = disk.0.join("ballast");
+    std::fs::write(&ballast, vec![1; 12 << 20]).unwrap();
+    let spools = disk.open(&bench.host, "Fjall").await;
+    // What does not compress.
+    let content: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(100_000).collect();
+    let (mut kept, mut refused) = (Vec::new(), 0);
+    for _ in 0..20 {
+        let together: Vec<_> = (0..16).map(|_| message(&bench.host, &content)).collect();
+        let outcomes = futures_util::future::join_all(together.iter().map(|message| spools.save(message))).await;
+        for (message, outcome) in together.iter().zip(outcomes) {
+            assert_eq!(message.is_in_spool(), outcome.is_ok());
+            match outcome {
+                Ok(()) => kept.push(message.id()),
+                Err(Error::Failed { .. }) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+    assert!(!kept.is_empty() && refused > 16, "{} kept, {refused} refused", kept.len());
+    std::fs::remove_file(&ballast).unwrap();
+    spools.close().await;
+    let spools = disk.open(&bench.host, "Fjall").await;
+    let mut found: Vec<_> = all(&spools).await.iter().map(Message::id).collect();
+    found.sort_unstable();
+    kept.sort_unstable();
+    assert_eq!(found, kept);
+    spools.close().await;
 }
 
 #[tokio::test]

@@ -212,6 +212,8 @@ mod tests {
         assert!(parsed("a+").is_plain() && parsed("a").is_plain() && !parsed("(?=a)").is_plain());
         assert_eq!(parsed(r"421 4\.7\.0").literal(), Some("421 4.7.0"));
         assert_eq!((parsed("421 .").literal(), parsed("(?i)ab").literal()), (None, None));
+        assert_eq!(parsed("a+"), parsed("a+"));
+        assert_ne!(parsed("a+"), parsed("a*"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::lane::{Lanes, Suits};
 use super::route::{Destination, Route};
 use super::scheduled::Scheduled;
-use crate::mail::config::PathConfig;
+use crate::mail::config::{PathConfig, WakeupStrategy};
 use crate::mail::log::Attempt;
 use crate::mail::message::Message;
 
@@ -256,7 +256,8 @@ impl Ready {
     }
 
     pub(super) fn push(&self, item: Item) -> Result<(), (Item, Unready)> {
-        let max = self.rules.load().config.max_ready.max(1);
+        let config = self.rules.load().config.clone();
+        let max = config.max_ready.max(1);
         let mut state = self.lock();
         if state.gone {
             return Err((item, Unready::Gone));
@@ -265,9 +266,15 @@ impl Ready {
             return Err((item, Unready::Full));
         }
         state.content.push_back(item);
+        let is_served = !state.sessions.is_empty();
         drop(state);
-        self.stir.notify_one();
-        self.attention.notify_one();
+        let wakes = |strategy| !is_served || strategy == WakeupStrategy::Aggressive;
+        if wakes(config.dispatcher_wakeup_strategy) {
+            self.stir.notify_one();
+        }
+        if wakes(config.maintainer_wakeup_strategy) {
+            self.attention.notify_one();
+        }
         Ok(())
     }
 

@@ -12,11 +12,14 @@ use super::engine::Engine;
 use super::ready::{Card, Phase, Ready, Rules};
 use super::reason::Reason;
 use super::route::{Destination, Route};
-use crate::mail::config::{PathConfig, Pool, RefreshStrategy};
+use crate::mail::config::{PathConfig, Pool, RefreshStrategy, WakeupStrategy};
 use crate::mail::throttle::Lease;
 
 /// After how long an idle ready queue is forgotten.
 pub(super) const REAP: Duration = Duration::from_mins(10);
+
+/// How often it is looked whether more sessions are wanted, where messages that come do not have it looked at at once.
+const RELAXED: Duration = Duration::from_secs(1);
 
 /// What keeps sessions from being opened now.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -94,7 +97,9 @@ impl Engine {
                 return;
             }
             let obstacle = self.scale(&ready);
-            let wake = [obstacle.until, Some(refresh_time(&ready)), ready.lock().next()];
+            let relaxed = ready.config().maintainer_wakeup_strategy == WakeupStrategy::Relaxed && !ready.is_empty();
+            let relaxed = relaxed.then(|| Instant::now() + RELAXED);
+            let wake = [obstacle.until, relaxed, Some(refresh_time(&ready)), ready.lock().next()];
             let wake = wake.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + REAP);
             let lease = obstacle.lease.unwrap_or_default();
             tokio::select! {

@@ -28,7 +28,8 @@ end
 for _, event in ipairs { 'smtp_server_get_dynamic_parameters', 'smtp_server_connection_accepted', 'smtp_server_ehlo',
     'smtp_server_mail_from', 'smtp_server_rcpt_to', 'smtp_server_data', 'smtp_server_split_transaction',
     'smtp_server_message_received', 'get_listener_domain', 'requeue_message', 'throttle_insert_ready_queue',
-    'http_message_generated', 'smtp_client_rewrite_delivery_status', 'log_disposition_hook' } do
+    'http_message_generated', 'smtp_client_rewrite_delivery_status', 'log_disposition_hook',
+    'shutdown_logging' } do
   kumo.on(event, function() trouble(event) end)
 end
 kumo.on('smtp_server_rewrite_response', function(code, text)
@@ -50,8 +51,10 @@ kumo.on('should_enqueue_log_record', function(msg)
 end)
 kumo.on('get_queue_config', function(domain)
   trouble 'get_queue_config'
-  if domain == 'lua.example.com' then
-    return kumo.make_queue_config { retry_interval = '5m', protocol = { custom_lua = { constructor = 'make.lua' } } }
+  local batch_size = ({ ['lua.example.com'] = 1, ['batch.example.com'] = 10 })[domain]
+  if batch_size then
+    local lua = { constructor = 'make.lua', batch_size = batch_size }
+    return kumo.make_queue_config { retry_interval = '5m', protocol = { custom_lua = lua } }
   end
   return kumo.make_queue_config { retry_interval = '5m', egress_pool = 'pool' }
 end)
@@ -73,6 +76,12 @@ kumo.on('make.lua', function()
     send = function()
       trouble 'send'
       return 'taken'
+    end,
+    send_batch = function(_, messages)
+      trouble 'send_batch'
+      local fates = {}
+      for i in ipairs(messages) do fates[i] = 'taken' end
+      return fates
     end,
     close = function() trouble 'close' end,
   }
@@ -211,6 +220,7 @@ async fn on_the_way_out_messages_wait_and_are_delivered() {
         ("get_egress_path_config", "one", unresolved),
         ("make.lua", "lua", "TransientFailure 400 KumoMTA internal: failed to connect: "),
         ("send", "lua", "TransientFailure 400 KumoMTA internal: error in deliver_message: "),
+        ("send_batch", "batch", "TransientFailure 400 KumoMTA internal: error in deliver_message: "),
     ];
     for (event, domain, expected) in events {
         for how in ["raise", "hang", "loop"] {
@@ -223,7 +233,7 @@ async fn on_the_way_out_messages_wait_and_are_delivered() {
             troubled.make(event, how);
             assert_eq!(troubled.refusal(&format!("to@{domain}.example.com"), false).await, None, "{event} {how}");
             tokio::time::sleep(Duration::from_mins(4)).await;
-            tokio::time::sleep(Duration::from_mins(if event == "send" || event == "make.lua" { 7 } else { 0 })).await;
+            tokio::time::sleep(Duration::from_mins(if domain == "one" { 0 } else { 7 })).await;
             troubled.end();
             tokio::time::sleep(Duration::from_mins(30)).await;
             let texts = shown(&troubled.rig.stop().await);
@@ -265,6 +275,21 @@ async fn what_is_told_of_messages_does_not_stop_them() {
             let delivered = texts.iter().filter(|text| text.starts_with("Delivery ")).count();
             assert_eq!((texts.len(), delivered), (3, 2), "{event} {how}: {texts:#?}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_host_waits_for_no_handler() {
+    for how in ["raise", "hang"] {
+        let sink = Sink::willing().await;
+        let troubled = Troubled::new(&sink).await;
+        assert_eq!(troubled.refusal("to@one.example.com", false).await, None, "{how}");
+        sink.received(1).await;
+        troubled.make("shutdown_logging", how);
+        let began = tokio::time::Instant::now();
+        let texts = shown(&troubled.rig.stop().await);
+        assert!(began.elapsed() < Duration::from_secs(30), "{how}: {:?}", began.elapsed());
+        assert!(texts.iter().any(|text| text.starts_with("Delivery ")), "{how}: {texts:#?}");
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use kumo_tsa::host::listening::{Listeners, Listening as _};
 use kumo_tsa::mail::Message;
 use kumo_tsa::mail::inject::{Intake, NotTaken, set_intake};
-use kumo_tsa::host::listening::{Listeners, Listening as _};
 use kumo_tsa::mail::smtp::server::{Bound, Server};
 use kumo_tsa::policy::Policy;
 use tokio::task::JoinHandle;

@@ -2,9 +2,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kumo_tsa_core::wire::Kind;
+use tokio::time::Instant;
 
 use super::fake::*;
-use crate::mail::config::{QueueConfig, RefreshStrategy};
+use crate::mail::config::{QueueConfig, RefreshStrategy, WakeupStrategy};
 use crate::mail::reply::Reply;
 
 #[tokio::test(start_paused = true)]
@@ -272,6 +273,43 @@ async fn more_than_a_ready_queue_holds_waits_without_being_stuck() {
     pass(20.0).await;
     assert_eq!(fake.count(Kind::Delivery), 500);
     assert_eq!(fake.count(Kind::Delayed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_soon_sessions_see_a_message_is_as_the_path_says() {
+    for (strategy, least, most) in [(WakeupStrategy::Aggressive, 0.0, 0.1), (WakeupStrategy::Relaxed, 3.9, 4.1)] {
+        let fake = Fake::new();
+        fake.set(|knobs| knobs.path.dispatcher_wakeup_strategy = strategy);
+        let queues = fake.run();
+        fake.send(&queues, 1, "a@example.com").await;
+        pass(1.0).await;
+        fake.send(&queues, 1, "a@example.com").await;
+        let sent = Instant::now();
+        pass(10.0).await;
+        let tries = fake.tries();
+        // A session that is idle looks once more before it ends, after 5 s.
+        assert!((least..most).contains(&(tries[1].at - sent).as_secs_f64()), "{strategy:?}");
+        assert_eq!(tries[0].session, tries[1].session);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_soon_more_sessions_are_opened_is_as_the_path_says() {
+    for (strategy, least, most) in [(WakeupStrategy::Aggressive, 0.0, 0.1), (WakeupStrategy::Relaxed, 0.4, 1.1)] {
+        let fake = Fake::new();
+        fake.set(|knobs| {
+            knobs.path.maintainer_wakeup_strategy = strategy;
+            knobs.latency = Duration::from_secs(30);
+        });
+        let queues = fake.run();
+        fake.send(&queues, 1, "a@example.com").await;
+        pass(0.5).await;
+        fake.send(&queues, 5, "a@example.com").await;
+        let sent = Instant::now();
+        pass(5.0).await;
+        let second = fake.opens.lock().unwrap()[1] - sent;
+        assert!((least..most).contains(&second.as_secs_f64()), "{strategy:?}: {second:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

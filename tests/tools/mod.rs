@@ -1,0 +1,3 @@
+//! The subcommands of `tsa`, as a person types them.
+
+mod up;
