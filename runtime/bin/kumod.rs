@@ -8,6 +8,9 @@ use kumo_tsa::host::{Clock, Host, Paths, logging, run, user};
 use kumo_tsa::mail::service::MailHost;
 use kumo_tsa::mail::start::{Arguments, Mode};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     run::report(start(&Arguments::parse()))
 }

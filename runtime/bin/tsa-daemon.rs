@@ -9,6 +9,9 @@ use kumo_tsa::host::logging::{self, Diagnostics, Format};
 use kumo_tsa::host::{Clock, Host, Paths, run};
 use kumo_tsa::tsa::Daemon;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Takes log records in, decides by the rules of the shaping files, and hands out suspensions, bounces and overrides.
 #[derive(Parser)]
 #[command(version)]

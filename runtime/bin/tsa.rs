@@ -6,6 +6,9 @@ use clap::Parser as _;
 use kumo_tsa::host::logging::{self, Diagnostics, Format};
 use kumo_tsa::{host::run, tools};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     run::report(run_tool(tools::Arguments::parse()))
 }
