@@ -246,6 +246,7 @@ function kumo.configure_local_logs(options) end
 ---@field per_record? table<string, { enable?: boolean, template?: string }>
 ---@field deferred_spool? boolean
 ---@field queue? kumo.QueueConfig of the queue that is named like the hook
+---@field shaping_event? string an event that gives shaping data: the policy is asked only about records that a rule of it may match
 
 ---@param options kumo.LogHook
 function kumo.configure_log_hook(options) end
@@ -337,11 +338,6 @@ function Shaping:get_egress_path_config(domain, source, site) end
 ---@param record table
 ---@return table[]
 function Shaping:match_rules(record) end
-
---- Whether a rule may act on a log record, by any of its recipients' domains.
----@param record string JSON
----@return boolean
-function Shaping:may_match(record) end
 
 ---@return string[]
 function Shaping:get_errors() end

@@ -15,6 +15,7 @@ use super::logger::LOG_RECORD;
 use super::pattern::Names;
 use super::record::{Captured, Record, Row};
 use super::selection::Selection;
+use super::sieve::Sieve;
 use crate::mail::message::Message;
 use crate::policy::{self, Event, Policy};
 
@@ -59,6 +60,8 @@ pub(in crate::mail) struct Definition {
     pub(in crate::mail) deferred_spool: bool,
     /// What holds of the hook's queue where the policy's handlers do not say otherwise (semantics H4).
     pub(in crate::mail) queue: Option<Map<String, Value>>,
+    /// The event that gives shaping data, where records that no rule matches are not wanted.
+    pub(in crate::mail) shaping_event: Option<String>,
 }
 
 /// One log hook.
@@ -81,7 +84,8 @@ impl Hook {
         intake: watch::Receiver<Option<Arc<dyn Intake>>>,
     ) -> Self {
         let definition = Arc::new(definition);
-        let worker = Worker { policy, definition: definition.clone(), intake };
+        let sieve = definition.shaping_event.clone().map(|event| Sieve::new(policy.clone(), event));
+        let worker = Worker { policy, definition: definition.clone(), intake, sieve };
         let jobs = Backlog::start(definition.back_pressure, |jobs| worker.run(jobs));
         Self { definition, jobs }
     }
@@ -112,12 +116,16 @@ struct Worker {
     policy: Policy,
     definition: Arc<Definition>,
     intake: watch::Receiver<Option<Arc<dyn Intake>>>,
+    sieve: Option<Sieve>,
 }
 
 impl Worker {
     async fn run(mut self, mut jobs: Jobs<Job>) {
         let mut batch = Vec::new();
         while jobs.next(&mut batch, BATCH, None).await != Woken::Last {
+            if let Some(sieve) = &mut self.sieve {
+                sieve.refresh().await;
+            }
             let asked = stream::iter(batch.drain(..).map(|job| self.ask(job))).buffered(ASKED_AT_A_TIME);
             let wanted: Vec<_> = asked.filter_map(std::future::ready).collect().await;
             if !wanted.is_empty() {
@@ -152,6 +160,9 @@ impl Worker {
         let form = self.definition.selection.form(job.record.kind)?;
         let row = job.record.row(&job.captured);
         let content = form.write(&row);
+        if self.sieve.as_ref().is_some_and(|sieve| !sieve.lets_through(&content)) {
+            return None;
+        }
         let now = self.policy.host().clock().now();
         let message = Message::new(job.record.sender().clone(), job.record.recipients.clone(), content, now);
         // As text: most records are wanted by nobody, and a policy has other ways to tell than to read it.
