@@ -4,7 +4,6 @@ use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use kumo_tsa_core::shaping::Shaping;
-use kumo_tsa_core::wire::{BadRecord, PathName, Record};
 use tokio::sync::watch;
 
 /// Loaded shaping data. Clones are cheap and refer to the same data.
@@ -32,20 +31,20 @@ impl Handle {
         self.0.current.load_full()
     }
 
-    /// Whether a daemon with the same rules may act on a log record, which is given as JSON: it is looked at for each
-    /// recipient domain, as the daemon does (R2), and a pattern that was given up is the daemon's to report (S6).
-    ///
-    /// # Errors
-    /// When it is no log record.
-    pub fn may_match(&self, record: &[u8]) -> Result<bool, BadRecord> {
-        let record = Record::parse(record)?;
+    /// Whether a daemon with the same rules may act on a response: it is looked at for each recipient domain, as the daemon
+    /// does (R2), and a pattern that was given up is the daemon's to report (S6). The rest is as in [`Shaping::matches`].
+    pub fn may_match<'a>(
+        &self,
+        mut domains: impl Iterator<Item = &'a str>,
+        site: &str,
+        text: &str,
+        internal: bool,
+    ) -> bool {
         let shaping = self.current();
-        let site = PathName::parse(&record.site, record.egress_source.as_deref()).site;
-        let line = record.one_line();
-        Ok(record.domains().iter().any(|domain| {
-            let found = shaping.matches(domain, site, &line, record.is_internal());
+        domains.any(|domain| {
+            let found = shaping.matches(domain, site, text, internal);
             !(found.matched.is_empty() && found.exceeded.is_empty())
-        }))
+        })
     }
 
     pub(super) fn downgrade(&self) -> WeakHandle {

@@ -5,10 +5,7 @@ use std::time::Duration;
 use kumo_tsa_core::shaping::{Level, LoadOptions, Matched, Trigger};
 use kumo_tsa_core::wire::{PathName, Record, Throttle, format_duration};
 use mlua::serde::SerializeOptions;
-use mlua::{
-    Error, FromLua, Lua, LuaSerdeExt, MetaMethod, MultiValue, Result, Table, UserData, UserDataMethods,
-    Value,
-};
+use mlua::{Error, FromLua, Lua, LuaSerdeExt, MetaMethod, MultiValue, Result, Table, UserData, UserDataMethods, Value};
 use serde::Deserialize;
 use serde_json::json;
 

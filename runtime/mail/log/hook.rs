@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
-use kumo_tsa_core::wire::Kind;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
@@ -68,6 +67,7 @@ pub(in crate::mail) struct Definition {
 #[derive(Debug)]
 pub(super) struct Hook {
     pub(super) definition: Arc<Definition>,
+    sieve: Option<Sieve>,
     jobs: Backlog<Job>,
 }
 
@@ -84,14 +84,15 @@ impl Hook {
         intake: watch::Receiver<Option<Arc<dyn Intake>>>,
     ) -> Self {
         let definition = Arc::new(definition);
-        let sieve = definition.shaping_event.clone().map(|event| Sieve::new(policy.clone(), event));
-        let worker = Worker { policy, definition: definition.clone(), intake, sieve };
+        let sieve = definition.shaping_event.clone().map(|event| Sieve::start(policy.clone(), event));
+        let worker = Worker { policy, definition: definition.clone(), intake, sieve: sieve.clone() };
         let jobs = Backlog::start(definition.back_pressure, |jobs| worker.run(jobs));
-        Self { definition, jobs }
+        Self { definition, sieve, jobs }
     }
 
-    pub(super) fn wants(&self, kind: Kind) -> bool {
-        self.definition.selection.form(kind).is_some()
+    pub(super) fn wants(&self, record: &Record) -> bool {
+        self.definition.selection.form(record.kind).is_some()
+            && self.sieve.as_ref().is_none_or(|sieve| sieve.lets_through(record))
     }
 
     pub(super) async fn give(&self, record: Arc<Record>, captured: Captured) {
@@ -100,6 +101,9 @@ impl Hook {
 
     pub(super) async fn stop(&self) {
         self.jobs.stop().await;
+        if let Some(sieve) = &self.sieve {
+            sieve.stop();
+        }
     }
 }
 
@@ -124,7 +128,9 @@ impl Worker {
         let mut batch = Vec::new();
         while jobs.next(&mut batch, BATCH, None).await != Woken::Last {
             if let Some(sieve) = &mut self.sieve {
-                sieve.refresh().await;
+                sieve.ready().await;
+                // Some came before it was ready.
+                batch.retain(|job: &Job| sieve.lets_through(&job.record));
             }
             let asked = stream::iter(batch.drain(..).map(|job| self.ask(job))).buffered(ASKED_AT_A_TIME);
             let wanted: Vec<_> = asked.filter_map(std::future::ready).collect().await;
@@ -160,9 +166,6 @@ impl Worker {
         let form = self.definition.selection.form(job.record.kind)?;
         let row = job.record.row(&job.captured);
         let content = form.write(&row);
-        if self.sieve.as_ref().is_some_and(|sieve| !sieve.lets_through(&content)) {
-            return None;
-        }
         let now = self.policy.host().clock().now();
         let message = Message::new(job.record.sender().clone(), job.record.recipients.clone(), content, now);
         // As text: most records are wanted by nobody, and a policy has other ways to tell than to read it.

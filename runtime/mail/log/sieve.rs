@@ -1,9 +1,12 @@
 //! Which records a rule may match: most are deliveries that none does, and asking a policy about each takes long.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+use super::record::Record;
 use crate::policy::{self, Event, Policy};
 use crate::shaping::{Handle, LuaShaping};
 
@@ -11,45 +14,75 @@ use crate::shaping::{Handle, LuaShaping};
 const REFRESH: Duration = Duration::from_secs(10);
 
 /// Lets records through that a rule of shaping data may match.
+#[derive(Clone, Debug)]
 pub(super) struct Sieve {
-    policy: Policy,
-    event: Event<(), LuaShaping>,
-    known: Option<Known>,
+    known: watch::Receiver<Known>,
+    asking: Arc<Asking>,
 }
 
-struct Known {
-    /// `None` where the policy could not tell: then all is let through.
-    shaping: Option<Handle>,
-    asked: Instant,
-    epoch: u64,
+#[derive(Clone, Debug)]
+enum Known {
+    /// The policy has not answered yet.
+    NotYet,
+    /// The policy cannot tell.
+    Nothing,
+    Rules(Handle),
+}
+
+/// The task that asks the policy.
+#[derive(Debug)]
+struct Asking(JoinHandle<()>);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Sieve {
-    /// One whose data the policy's event of this name gives.
-    pub(super) fn new(policy: Policy, event: String) -> Self {
-        Self { policy, event: Event::named(event), known: None }
-    }
-
-    /// Asks the policy for the data in force, when that is due.
-    pub(super) async fn refresh(&mut self) {
-        let epoch = self.policy.host().epoch().current();
-        let is_fresh = |known: &Known| known.epoch == epoch && known.asked.elapsed() < REFRESH;
-        if self.known.as_ref().is_some_and(is_fresh) {
-            return;
-        }
-        let shaping = match self.policy.call(&self.event, ()).await {
-            Ok(given) => given.map(|LuaShaping(handle)| handle),
-            Err(error) => {
-                tracing::error!("records are told apart by nothing: {}", policy::explain(&error));
-                None
+    /// One whose data the policy's event of this name gives, now and again.
+    pub(super) fn start(policy: Policy, event: String) -> Self {
+        let (tell, known) = watch::channel(Known::NotYet);
+        let event = Event::<(), LuaShaping>::named(event);
+        let task = tokio::spawn(async move {
+            let mut epoch = policy.host().epoch().watch();
+            let clock = policy.host().clock().clone();
+            loop {
+                epoch.mark_unchanged();
+                tell.send_replace(match policy.call(&event, ()).await {
+                    Ok(Some(LuaShaping(handle))) => Known::Rules(handle),
+                    Ok(None) => Known::Nothing,
+                    Err(error) => {
+                        tracing::error!("all records are let through: {}", policy::explain(&error));
+                        Known::Nothing
+                    }
+                });
+                tokio::select! {
+                    () = clock.sleep(REFRESH) => {}
+                    // Fails only when the host is gone, and this with it.
+                    _ = epoch.changed() => {}
+                }
             }
-        };
-        self.known = Some(Known { shaping, asked: Instant::now(), epoch });
+        });
+        Self { known, asking: Arc::new(Asking(task)) }
     }
 
-    /// Whether a rule may match a record as it is written. Where that cannot be told, who gets it decides.
-    pub(super) fn lets_through(&self, record: &str) -> bool {
-        let shaping = self.known.as_ref().and_then(|known| known.shaping.as_ref());
-        shaping.is_none_or(|shaping| shaping.may_match(record.as_bytes()).unwrap_or(true))
+    /// Asks the policy no more.
+    pub(super) fn stop(&self) {
+        self.asking.0.abort();
+    }
+
+    /// Returns when the policy has told, or failed to tell.
+    pub(super) async fn ready(&mut self) {
+        // Fails when nobody can tell any more.
+        let _ = self.known.wait_for(|known| !matches!(known, Known::NotYet)).await;
+    }
+
+    /// Whether a rule may match. Where that cannot be told, who gets the record decides.
+    pub(super) fn lets_through(&self, record: &Record) -> bool {
+        match &*self.known.borrow() {
+            Known::Rules(rules) => record.may_match(rules),
+            Known::NotYet | Known::Nothing => true,
+        }
     }
 }

@@ -63,4 +63,3 @@ pub enum Kind {
     /// The embedded engine.
     Fjall,
 }
-
