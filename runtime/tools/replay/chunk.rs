@@ -1,0 +1,223 @@
+//! What one chunk of lines comes to, without regard to what came before: records, the rules that match them, what is left
+//! over. Chunks are worked on side by side.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kumo_tsa_core::shaping::{Matches, Rule, RuleId, Shaping};
+use kumo_tsa_core::wire::{Kind, PathName, QueueName, Record, Time};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::lines::Chunk;
+use super::shape::Shapes;
+
+/// Rules to replay.
+#[derive(Debug)]
+pub(super) struct RuleSet {
+    pub(super) shaping: Arc<Shaping>,
+    pub(super) rules: Vec<Arc<Rule>>,
+    by_id: HashMap<RuleId, usize>,
+}
+
+impl RuleSet {
+    pub(super) fn new(shaping: Arc<Shaping>) -> Self {
+        let rules: Vec<_> = shaping.rules().cloned().collect();
+        let by_id = rules.iter().enumerate().map(|(at, rule)| (rule.id, at)).collect();
+        Self { shaping, rules, by_id }
+    }
+
+    /// The rule's place among [`rules`](Self::rules).
+    pub(super) fn place(&self, id: &RuleId) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+}
+
+/// A record that has to do with what is decided, or is subject to it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) time: Time,
+    pub(super) mail: Mail,
+    /// The record itself, where a rule matched it.
+    pub(super) hit: Option<Box<Hit>>,
+}
+
+/// What a record says of mail under way, as far as effects ask.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mail {
+    pub(super) path: u64,
+    /// The domain's queues, the tenant's, the campaign's.
+    pub(super) queues: [u64; 3],
+    /// The mail was handed to the provider, whatever it said.
+    pub(super) attempted: bool,
+    /// The provider took it.
+    pub(super) delivered: bool,
+}
+
+/// A record that rules matched.
+#[derive(Debug)]
+pub(super) struct Hit {
+    pub(super) record: Record<'static>,
+    /// Of which sets.
+    pub(super) sets: Vec<bool>,
+}
+
+/// How often the rules of one set matched.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    /// By rule.
+    pub(super) matches: Vec<u64>,
+    /// By rule: its pattern took too many steps (semantics S6).
+    pub(super) exceeded: Vec<u64>,
+    /// Records that any rule matched.
+    pub(super) records: u64,
+}
+
+impl Counts {
+    pub(super) fn of(set: &RuleSet) -> Self {
+        let none = vec![0; set.rules.len()];
+        Self { matches: none.clone(), exceeded: none, records: 0 }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        let sum = |to: &mut Vec<u64>, more: &[u64]| to.iter_mut().zip(more).for_each(|(to, more)| *to += more);
+        sum(&mut self.matches, &other.matches);
+        sum(&mut self.exceeded, &other.exceeded);
+        self.records += other.records;
+    }
+}
+
+/// What a chunk comes to.
+#[derive(Debug, Default)]
+pub(super) struct Yield {
+    pub(super) entries: Vec<Entry>,
+    /// See [`Chunk::horizon`].
+    pub(super) horizon: Time,
+    pub(super) records: u64,
+    /// Lines that are no records.
+    pub(super) broken: u64,
+    /// Logs that end before they should.
+    pub(super) cut: u64,
+    /// Records of which nothing was attempted (semantics R4).
+    pub(super) no_site: u64,
+    pub(super) first: Option<Time>,
+    pub(super) last: Option<Time>,
+    /// For each set.
+    pub(super) counts: Vec<Counts>,
+    /// Refusals that no rule of the first set matched.
+    pub(super) shapes: Shapes,
+}
+
+/// Looks at a chunk.
+pub(super) fn look(chunk: &Chunk, sets: &[RuleSet]) -> Yield {
+    let mut found = Yield {
+        horizon: chunk.horizon,
+        broken: chunk.too_long,
+        cut: chunk.cut.into(),
+        counts: sets.iter().map(Counts::of).collect(),
+        ..Yield::default()
+    };
+    let mut lines = chunk.text.split(|byte| *byte == b'\n').peekable();
+    while let Some(line) = lines.next() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        match Record::parse(line) {
+            Ok(record) => found.take(record, sets),
+            // What follows the last line break has no end.
+            Err(_) if lines.peek().is_none() => found.cut = 1,
+            Err(_) => found.broken += 1,
+        }
+    }
+    found
+}
+
+impl Yield {
+    fn take(&mut self, record: Record<'_>, sets: &[RuleSet]) {
+        let time = record.time();
+        self.records += 1;
+        self.first = Some(self.first.map_or(time, |first| first.min(time)));
+        self.last = Some(self.last.map_or(time, |last| last.max(time)));
+        if record.site.is_empty() {
+            self.no_site += 1;
+            return;
+        }
+        let text = record.one_line();
+        let matched: Vec<bool> =
+            sets.iter().zip(&mut self.counts).map(|(set, counts)| counts.matched(set, &record, &text)).collect();
+        if !matched.first().is_some_and(|matched| *matched) && is_refusal(&record) {
+            self.shapes.add(&record, &text);
+        }
+        let mail = mail(&record);
+        let any = matched.contains(&true);
+        let hit = any.then(|| Box::new(Hit { record: record.into_owned(), sets: matched }));
+        self.entries.push(Entry { time, mail, hit });
+    }
+}
+
+impl Counts {
+    /// Whether any rule matches.
+    fn matched(&mut self, set: &RuleSet, record: &Record<'_>, text: &str) -> bool {
+        let site = PathName::parse(&record.site, record.egress_source.as_deref()).site;
+        let (domains, internal) = (record.domains(), record.is_internal());
+        let found: Vec<Matches<'_>> =
+            domains.iter().map(|domain| set.shaping.matches(domain, site, text, internal)).collect();
+        let matched = once(found.iter().flat_map(|found| found.matched.iter().map(|one| one.rule)));
+        let exceeded = once(found.iter().flat_map(|found| found.exceeded.iter().copied()));
+        bump(&mut self.matches, set, &matched);
+        bump(&mut self.exceeded, set, &exceeded);
+        self.records += u64::from(!matched.is_empty());
+        !matched.is_empty()
+    }
+}
+
+fn once<'s>(rules: impl Iterator<Item = &'s Arc<Rule>>) -> Vec<&'s Arc<Rule>> {
+    let mut once: Vec<&Arc<Rule>> = Vec::new();
+    for rule in rules {
+        if !once.iter().any(|known| known.id == rule.id) {
+            once.push(rule);
+        }
+    }
+    once
+}
+
+fn bump(counts: &mut [u64], set: &RuleSet, rules: &[&Arc<Rule>]) {
+    for rule in rules {
+        if let Some(count) = set.place(&rule.id).and_then(|at| counts.get_mut(at)) {
+            *count += 1;
+        }
+    }
+}
+
+/// Whether the peer turned mail away.
+fn is_refusal(record: &Record<'_>) -> bool {
+    let failed = matches!(record.kind, Kind::Bounce | Kind::TransientFailure);
+    failed && (400..600).contains(&record.response.code) && !record.is_internal()
+}
+
+fn mail(record: &Record<'_>) -> Mail {
+    let queue = QueueName::parse(&record.queue);
+    let key = |tenant, campaign| queues_key(queue.domain, tenant, campaign);
+    let attempted = matches!(record.kind, Kind::Delivery | Kind::Bounce | Kind::TransientFailure);
+    Mail {
+        path: path_key(&record.site),
+        queues: [key(None, None), key(queue.tenant, None), key(queue.tenant, queue.campaign)],
+        attempted: attempted && !record.is_internal(),
+        delivered: record.kind == Kind::Delivery,
+    }
+}
+
+/// What stands for an egress path.
+pub(super) fn path_key(path: &str) -> u64 {
+    xxh3_64(path.as_bytes())
+}
+
+/// What stands for scheduled queues.
+pub(super) fn queues_key(domain: &str, tenant: Option<&str>, campaign: Option<&str>) -> u64 {
+    // No name has such bytes.
+    let mut text = Vec::with_capacity(64);
+    for part in [Some(domain), tenant, campaign] {
+        text.push(0xff);
+        text.extend_from_slice(part.unwrap_or_default().as_bytes());
+    }
+    xxh3_64(&text)
+}
