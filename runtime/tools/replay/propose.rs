@@ -95,11 +95,11 @@ fn advise(text: &str) -> Advice {
         let why = "about one recipient: a rule is seldom of use, so this one acts late";
         return Advice { why, threshold: "500/hr", action: "\"SuspendTenant\"", duration: "30 minutes" };
     }
-    if has(&["greylist", "graylist", "grey list", "try again later"]) && !permanent {
+    if has(&["greylist", "graylist", "grey list"]) && !permanent {
         let why = "a deferral that the queue's own retries answer: slow down when it does not end";
         return Advice { why, threshold: "100/hr", action: SLOW_DOWN, duration: "30 minutes" };
     }
-    if has(&["block", "blacklist", "listed", "reputation", "banned", "denied", "abuse"]) {
+    if has(&["block", "blacklist", "listed", "reputation", "banned", "abuse"]) {
         let why = "the address is refused: every further message is lost or deferred the same way";
         return Advice { why, threshold: "5/hr", action: "\"Suspend\"", duration: "1 hour" };
     }

@@ -128,10 +128,10 @@ impl Matched<'_> {
             shortened(&self.rule.pattern(), PATTERN_CHARS)
         );
         if self.tally.skipped > 0 {
-            text.push_str(&format!("; {} times without a tenant or domain to act on", number(self.tally.skipped)));
+            text.push_str(&format!("; {} without a tenant or domain to act on", times(self.tally.skipped)));
         }
         if self.exceeded > 0 {
-            text.push_str(&format!("; given up on {} responses: too many steps", number(self.exceeded)));
+            text.push_str(&format!("; {} given up on: too many steps", plural(self.exceeded, "response")));
         }
         text
     }
@@ -167,7 +167,7 @@ pub(super) fn weightiest(spans: &[Span], most: usize) -> Vec<&Span> {
 
 fn span_text(span: &Span) -> String {
     let more = [
-        (span.prolonged > 0).then(|| format!("prolonged {} times", number(span.prolonged))),
+        (span.prolonged > 0).then(|| format!("prolonged {}", times(span.prolonged))),
         (span.held > 0).then(|| format!("{} held", plural(span.held, "attempt"))),
         (span.bounced > 0).then(|| format!("{} bounced", plural(span.bounced, "attempt"))),
         span.loosens.then(|| "allows more than before".to_owned()),
@@ -242,6 +242,10 @@ fn unmatched(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
 /// UTC, to the second.
 pub(super) fn clock(time: Time) -> String {
     Time::from_secs(time.micros().div_euclid(1_000_000)).to_string()
+}
+
+fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{} times", number(count)) }
 }
 
 fn matches(count: u64) -> String {
