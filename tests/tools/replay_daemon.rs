@@ -42,8 +42,18 @@ duration = "1 hour"
 /// Random records of the six hours before `end`; none brings about what ends within a minute of it.
 fn records(end: Time, seed: u64, count: u64) -> Vec<Value> {
     const TEXTS: &[&str] = &[
-        "hold it", "hold tenant", "bounce it", "slow down", "three times", "of the site", "of the provider",
-        "bounce the tenant", "of the provider, three times", "fine", "fine", "fine",
+        "hold it",
+        "hold tenant",
+        "bounce it",
+        "slow down",
+        "three times",
+        "of the site",
+        "of the provider",
+        "bounce the tenant",
+        "of the provider, three times",
+        "fine",
+        "fine",
+        "fine",
     ];
     let mut random = fastrand::Rng::with_seed(seed);
     let mut records: Vec<Value> = (0..count)
@@ -71,7 +81,7 @@ fn records(end: Time, seed: u64, count: u64) -> Vec<Value> {
 }
 
 fn lines(records: &[Value]) -> String {
-    records.iter().map(|record| format!("{record}\n")).collect()
+    records.iter().flat_map(|record| [record.to_string(), "\n".to_owned()]).collect()
 }
 
 /// What the replay says is in force at the end, as the daemon would say it.

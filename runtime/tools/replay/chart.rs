@@ -36,7 +36,9 @@ pub(super) fn chart(spans: &[Span], from: Time, to: Time) -> String {
     let all = lines.len();
     if all > LINES {
         // Those with the most mail.
-        lines.sort_by_key(|(_, spans)| std::cmp::Reverse(spans.iter().map(|span| span.held + span.bounced).sum::<u64>()));
+        lines.sort_by_key(|(_, spans)| {
+            std::cmp::Reverse(spans.iter().map(|span| span.held + span.bounced).sum::<u64>())
+        });
         lines.truncate(LINES);
     }
     lines.sort_by_key(|(name, spans)| (spans.first().map(|span| span.begin), *name));

@@ -5,12 +5,15 @@ use std::collections::HashMap;
 use std::io::BufRead as _;
 use std::sync::Arc;
 
-use kumo_tsa_core::shaping::{Matches, Rule, RuleId, Shaping};
+use kumo_tsa_core::shaping::{Rule, RuleId, Shaping};
 use kumo_tsa_core::wire::{Kind, PathName, QueueName, Record, Time};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::lines::Chunk;
 use super::shape::Shapes;
+
+/// How many sets of rules there are at most: some, and others to compare them with.
+const SETS: usize = 2;
 
 /// Rules to replay.
 #[derive(Debug)]
@@ -59,7 +62,7 @@ pub(super) struct Mail {
 pub(super) struct Hit {
     pub(super) record: Record<'static>,
     /// Of which sets.
-    pub(super) sets: Vec<bool>,
+    pub(super) sets: [bool; SETS],
 }
 
 /// How often the rules of one set matched.
@@ -152,9 +155,11 @@ impl Yield {
             return;
         }
         let text = record.one_line();
-        let matched: Vec<bool> =
-            sets.iter().zip(&mut self.counts).map(|(set, counts)| counts.matched(set, &record, &text)).collect();
-        if !matched.first().is_some_and(|matched| *matched) && is_refusal(&record) {
+        let mut matched = [false; SETS];
+        for ((set, counts), matched) in sets.iter().zip(&mut self.counts).zip(&mut matched) {
+            *matched = counts.matched(set, &record, &text);
+        }
+        if !matched[0] && is_refusal(&record) {
             self.shapes.add(&record, &text);
         }
         let mail = mail(&record);
@@ -169,10 +174,13 @@ impl Counts {
     fn matched(&mut self, set: &RuleSet, record: &Record<'_>, text: &str) -> bool {
         let site = PathName::parse(&record.site, record.egress_source.as_deref()).site;
         let (domains, internal) = (record.domains(), record.is_internal());
-        let found: Vec<Matches<'_>> =
-            domains.iter().map(|domain| set.shaping.matches(domain, site, text, internal)).collect();
-        let matched = once(found.iter().flat_map(|found| found.matched.iter().map(|one| one.rule)));
-        let exceeded = once(found.iter().flat_map(|found| found.exceeded.iter().copied()));
+        // Most records match nothing, and nothing is allocated for them.
+        let (mut matched, mut exceeded) = (Vec::new(), Vec::new());
+        for domain in &domains {
+            let found = set.shaping.matches(domain, site, text, internal);
+            once(&mut matched, found.matched.iter().map(|one| one.rule));
+            once(&mut exceeded, found.exceeded.iter().copied());
+        }
         bump(&mut self.matches, set, &matched);
         bump(&mut self.exceeded, set, &exceeded);
         self.records += u64::from(!matched.is_empty());
@@ -180,14 +188,13 @@ impl Counts {
     }
 }
 
-fn once<'s>(rules: impl Iterator<Item = &'s Arc<Rule>>) -> Vec<&'s Arc<Rule>> {
-    let mut once: Vec<&Arc<Rule>> = Vec::new();
-    for rule in rules {
-        if !once.iter().any(|known| known.id == rule.id) {
-            once.push(rule);
+/// Adds rules that are not there yet.
+fn once<'s>(known: &mut Vec<&'s Arc<Rule>>, more: impl Iterator<Item = &'s Arc<Rule>>) {
+    for rule in more {
+        if !known.iter().any(|known| known.id == rule.id) {
+            known.push(rule);
         }
     }
-    once
 }
 
 fn bump(counts: &mut [u64], set: &RuleSet, rules: &[&Arc<Rule>]) {

@@ -45,7 +45,9 @@ pub(super) fn alone(spans: &[Span], others: &[Span]) -> Vec<Alone> {
     for other in others {
         known.entry(deed(other)).or_default().push((other.begin, other.until));
     }
-    known.values_mut().for_each(|times| times.sort_unstable());
+    for times in known.values_mut() {
+        times.sort_unstable();
+    }
     let mut alone: Vec<Alone> = spans
         .iter()
         .flat_map(|span| {

@@ -92,7 +92,8 @@ impl Feed {
     fn open_due(&mut self) -> anyhow::Result<()> {
         loop {
             let behind = self.open.iter().map(|open| open.newest).min();
-            let due = self.waiting.front().is_some_and(|(first, _)| behind.is_none_or(|at| first.is_none_or(|f| f <= at)));
+            let due =
+                self.waiting.front().is_some_and(|(first, _)| behind.is_none_or(|at| first.is_none_or(|f| f <= at)));
             if !due {
                 return Ok(());
             }

@@ -8,11 +8,11 @@ use kumo_tsa_core::wire::Time;
 use super::chart::chart;
 use super::chunk::RuleSet;
 use super::compare::Alone;
+use super::engine::Outcome;
 use super::json::length_text;
 use super::play::Span;
 use super::propose::propose;
 use super::report::{alone_text, clock, matched, number, plural, remarks};
-use super::engine::Outcome;
 
 /// How much is shown of what may be long.
 const ROWS: usize = 2_000;
@@ -36,8 +36,10 @@ pub(super) fn page(outcome: &Outcome, sets: &[RuleSet], differences: Option<&[Ve
     summary(&mut page, outcome);
     if let (Some(side), Some(set)) = (outcome.sides.first(), sets.first()) {
         let (from, to) = (outcome.read.first.unwrap_or_default(), outcome.read.last.unwrap_or_default());
-        page.push_str("<h2>Timeline</h2>\n<p class=\"key\"><span class=\"suspension\"></span>suspensions\
-             <span class=\"override\"></span>overrides<span class=\"bounce\"></span>bounces</p>\n");
+        page.push_str(
+            "<h2>Timeline</h2>\n<p class=\"key\"><span class=\"suspension\"></span>suspensions\
+             <span class=\"override\"></span>overrides<span class=\"bounce\"></span>bounces</p>\n",
+        );
         page.push_str(&chart(&side.play.spans, from, to));
         rules(&mut page, &matched(side, set));
         spans(&mut page, &side.play.spans, side.play.forgotten);
@@ -75,8 +77,16 @@ fn summary(page: &mut String, outcome: &Outcome) {
     }
     let said = remarks(read);
     if !said.is_empty() {
-        put!(page, "<ul>{}</ul>", said.iter().map(|text| format!("<li>{}</li>", escape(text))).collect::<String>());
+        list(page, said.iter().map(String::as_str));
     }
+}
+
+fn list<'t>(page: &mut String, items: impl Iterator<Item = &'t str>) {
+    put!(page, "<ul>");
+    for item in items {
+        put!(page, "<li>{}</li>", escape(item));
+    }
+    put!(page, "</ul>");
 }
 
 fn length(from: Time, to: Time) -> String {
@@ -96,7 +106,10 @@ fn rules(page: &mut String, rules: &[super::report::Matched<'_>]) {
 
 fn spans(page: &mut String, spans: &[Span], forgotten: u64) {
     put!(page, "<h2>Effects</h2>");
-    put!(page, "<table><tr><th>from</th><th>for</th><th>action</th><th>on</th><th class=\"n\">held</th><th class=\"n\">bounced</th><th>rule</th><th>response</th></tr>");
+    put!(
+        page,
+        "<table><tr><th>from</th><th>for</th><th>action</th><th>on</th><th class=\"n\">held</th><th class=\"n\">bounced</th><th>rule</th><th>response</th></tr>"
+    );
     for span in spans.iter().take(ROWS) {
         put!(
             page,
@@ -124,8 +137,8 @@ fn alone(page: &mut String, title: &str, alone: &[Alone]) {
         put!(page, "<p>Nothing.</p>");
         return;
     }
-    let items = alone.iter().take(ROWS).map(|one| format!("<li>{}</li>", escape(&alone_text(one))));
-    put!(page, "<ul>{}</ul>", items.collect::<String>());
+    let texts: Vec<String> = alone.iter().take(ROWS).map(alone_text).collect();
+    list(page, texts.iter().map(String::as_str));
 }
 
 fn shapes(page: &mut String, outcome: &Outcome) {

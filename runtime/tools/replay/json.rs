@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use super::chunk::RuleSet;
 use super::compare::Alone;
+use super::engine::{Outcome, Side};
 use super::play::{Span, Tally};
 use super::propose::propose;
-use super::engine::{Outcome, Side};
 
 /// How many shapes of responses are listed.
 const SHAPES: usize = 1_000;
@@ -90,7 +90,10 @@ pub(super) fn rest(
     for (shape, known) in outcome.shapes.sorted().into_iter().take(SHAPES) {
         let (domain, site) = (known.domain.as_deref(), known.site.as_deref());
         let rule = propose(known);
-        line(out, &Line::Unmatched(Unmatched { shape, count: known.count, example: &known.example, domain, site, rule }))?;
+        line(
+            out,
+            &Line::Unmatched(Unmatched { shape, count: known.count, example: &known.example, domain, site, rule }),
+        )?;
     }
     if let Some([here, there]) = differences {
         here.iter().try_for_each(|one| line(out, &Line::OnlyShaping(one)))?;

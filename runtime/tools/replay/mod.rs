@@ -25,10 +25,10 @@ use kumo_tsa_core::shaping::{LoadOptions, Shaping};
 
 use self::chunk::RuleSet;
 use self::compare::{Alone, alone};
+use self::engine::{Outcome, Watch};
 use self::feed::Feed;
 use self::play::Span;
 use self::progress::Progress;
-use self::engine::{Outcome, Watch};
 use crate::dns::Resolver;
 use crate::host::{Clock, Host, Paths, run};
 use crate::shaping;
@@ -163,6 +163,9 @@ async fn load(files: &[PathBuf], zones: &[PathBuf]) -> anyhow::Result<RuleSet> {
         Some(prefix) => Paths::with_prefix(prefix),
         None => Paths::documented(),
     };
+    if let Some(url) = files.iter().find(|file| source::is_url(file)) {
+        bail!("`{}` is not read: a replay asks nothing of the network. Save it as a file first", url.display());
+    }
     let host = Host::new(Clock::system(), paths);
     // Without zone files these are none, and nothing resolves: no network.
     Resolver::use_zones(&host, zones)?;

@@ -81,7 +81,9 @@ mod tests {
     #[test]
     fn records_wait_for_those_before_them() {
         let mut order = Order::default();
-        [5_000_000, 1_500_000, 9_000_000, 1_200_000].into_iter().for_each(|time| order.push(entry(time)));
+        for time in [5_000_000, 1_500_000, 9_000_000, 1_200_000] {
+            order.push(entry(time));
+        }
         assert_eq!(released(&mut order, 5), [1_200_000, 1_500_000]);
         order.push(entry(4_000_000));
         assert_eq!(order.late, 0, "nothing newer has been let go");

@@ -51,6 +51,9 @@ pub(super) struct Span {
     pub(super) rule: String,
     #[serde(skip)]
     pub(super) place: usize,
+    /// The how many-th effect it is.
+    #[serde(skip)]
+    number: u64,
     /// What it holds, and whether it bounces the mail there.
     #[serde(skip)]
     holds: Option<(u64, bool)>,
@@ -91,6 +94,8 @@ pub(super) struct Play {
     pub(super) spans: Vec<Span>,
     /// Ended since this was last taken, by who plays.
     pub(super) fresh: Vec<Span>,
+    /// How many effects have begun.
+    begun: u64,
     /// Those that there was no room for.
     pub(super) forgotten: u64,
     /// Attempts that any suspension would have held back, and bounces taken; each once.
@@ -108,6 +113,7 @@ impl Play {
             holds: HashMap::new(),
             spans: Vec::new(),
             fresh: Vec::new(),
+            begun: 0,
             forgotten: 0,
             held: 0,
             bounced: 0,
@@ -177,7 +183,8 @@ impl Play {
             span.prolonged += 1;
             self.tally(place, |tally| tally.prolonged += 1);
         } else {
-            self.open.insert(started.id, span(started, place, self.now));
+            self.begun += 1;
+            self.open.insert(started.id, Span { number: self.begun, ..span(started, place, self.now) });
             self.tally(place, |tally| tally.started += 1);
         }
         let Some((key, bounces)) = holds(started) else { return };
@@ -244,7 +251,7 @@ impl Play {
         for (_, id) in open {
             self.close(id, now);
         }
-        self.spans.sort_by(|a, b| (a.begin, a.until, &a.key).cmp(&(b.begin, b.until, &b.key)));
+        self.spans.sort_by_key(|span| span.number);
     }
 }
 
@@ -260,6 +267,7 @@ fn span(started: &Started, place: usize, now: Time) -> Span {
         domain,
         rule: effect.rule.origin.to_string(),
         place,
+        number: 0,
         holds: holds(started),
         begin: now,
         until: started.until,

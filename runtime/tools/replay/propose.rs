@@ -87,7 +87,15 @@ const SLOW_DOWN: &str = r#"[{SetConfig = {name = "connection_limit", value = 1}}
 fn advise(text: &str) -> Advice {
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let permanent = text.starts_with('5');
-    if has(&["user unknown", "unknown user", "no such user", "does not exist", "invalid recipient", "mailbox unavailable", "5.1.1"]) {
+    if has(&[
+        "user unknown",
+        "unknown user",
+        "no such user",
+        "does not exist",
+        "invalid recipient",
+        "mailbox unavailable",
+        "5.1.1",
+    ]) {
         let why = "the recipient does not exist: many of them from one tenant tell of an old list";
         return Advice { why, threshold: "100/hr", action: "\"SuspendTenant\"", duration: "1 hour" };
     }

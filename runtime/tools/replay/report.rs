@@ -1,5 +1,6 @@
 //! The outcome for people to read.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use kumo_tsa_core::shaping::{Action, Rule};
@@ -7,10 +8,10 @@ use kumo_tsa_core::wire::Time;
 
 use super::chunk::RuleSet;
 use super::compare::Alone;
+use super::engine::{Outcome, Read, Side};
 use super::json::{length_text, trigger_text};
 use super::play::{Span, Tally};
 use super::propose::propose;
-use super::engine::{Outcome, Read, Side};
 use crate::tools::show::shortened;
 
 /// How much is shown of what may be long; `--json` and `--html` show more.
@@ -64,7 +65,9 @@ pub(super) fn remarks(read: &Read) -> Vec<String> {
     say(read.no_site, "record", " of nothing that was attempted (receptions and the like)");
     say(read.passed_over.len() as u64, "file", " in folders passed over: no logs");
     if read.order_short {
-        said.push("too many records within 10 minutes to put all of them in order: some were taken in early".to_owned());
+        said.push(
+            "too many records within 10 minutes to put all of them in order: some were taken in early".to_owned(),
+        );
     }
     said
 }
@@ -82,8 +85,14 @@ fn rules(out: &mut dyn Write, side: &Side, set: &RuleSet) -> io::Result<()> {
     for one in matched {
         writeln!(out, "  {}  {}", cells(&one.cells()), one.describe())?;
     }
-    writeln!(out, "  held: attempts at delivery in the logs that would have waited; accepted: those of them that succeeded.")?;
-    writeln!(out, "  In force is the time of all its effects together. What is held makes no more records: live, a rule that")?;
+    writeln!(
+        out,
+        "  held: attempts at delivery in the logs that would have waited; accepted: those of them that succeeded."
+    )?;
+    writeln!(
+        out,
+        "  In force is the time of all its effects together. What is held makes no more records: live, a rule that"
+    )?;
     writeln!(out, "  suspends acts less often than here.")
 }
 
@@ -99,12 +108,8 @@ pub(super) struct Matched<'r> {
 pub(super) fn matched<'r>(side: &'r Side, set: &'r RuleSet) -> Vec<Matched<'r>> {
     let counts = side.counts.matches.iter().zip(&side.counts.exceeded);
     let all = set.rules.iter().zip(&side.play.tallies).zip(counts);
-    let all = all.map(|((rule, tally), (matches, exceeded))| Matched {
-        rule,
-        tally,
-        matches: *matches,
-        exceeded: *exceeded,
-    });
+    let all =
+        all.map(|((rule, tally), (matches, exceeded))| Matched { rule, tally, matches: *matches, exceeded: *exceeded });
     all.filter(|one| one.matches + one.exceeded > 0).collect()
 }
 
@@ -127,11 +132,12 @@ impl Matched<'_> {
             actions.join(", "),
             shortened(&self.rule.pattern(), PATTERN_CHARS)
         );
+        // Writing to a string cannot fail.
         if self.tally.skipped > 0 {
-            text.push_str(&format!("; {} without a tenant or domain to act on", times(self.tally.skipped)));
+            let _ = write!(text, "; {} without a tenant or domain to act on", times(self.tally.skipped));
         }
         if self.exceeded > 0 {
-            text.push_str(&format!("; {} given up on: too many steps", plural(self.exceeded, "response")));
+            let _ = write!(text, "; {} given up on: too many steps", plural(self.exceeded, "response"));
         }
         text
     }
@@ -172,7 +178,8 @@ fn span_text(span: &Span) -> String {
         (span.bounced > 0).then(|| format!("{} bounced", plural(span.bounced, "attempt"))),
         span.loosens.then(|| "allows more than before".to_owned()),
     ];
-    let more: String = more.into_iter().flatten().map(|text| format!(", {text}")).collect();
+    let more: Vec<String> = more.into_iter().flatten().collect();
+    let more = if more.is_empty() { String::new() } else { format!(", {}", more.join(", ")) };
     format!(
         "{} for {:<8} {}  {}  {}{more}; after {}: {}",
         clock(span.begin),
@@ -221,7 +228,7 @@ pub(super) fn alone_text(one: &Alone) -> String {
 fn unmatched(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     let shapes = outcome.shapes.sorted();
     let total = plural(outcome.shapes.total, "response");
-    writeln!(out, "\nNo rule matched: {total} of {} shapes", number(shapes.len() as u64))?;
+    writeln!(out, "\nNo rule matched: {total} of {}", plural(shapes.len() as u64, "shape"))?;
     for (shape, known) in shapes.iter().take(SHAPES) {
         let only = known.domain.as_ref().map(|domain| format!("  (all of {domain})")).unwrap_or_default();
         writeln!(out, "  {:>8}  {shape}{only}", number(known.count))?;

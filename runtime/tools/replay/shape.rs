@@ -54,6 +54,15 @@ pub(super) struct Shape {
     pub(super) site: Option<String>,
 }
 
+impl Shape {
+    /// Takes in more of the shape; of several domains or sites it is of none.
+    fn meet(&mut self, count: u64, domain: Option<&str>, site: Option<&str>) {
+        self.count += count;
+        self.domain = self.domain.take().filter(|known| Some(known.as_str()) == domain);
+        self.site = self.site.take().filter(|known| Some(known.as_str()) == site);
+    }
+}
+
 /// Responses by shape.
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
@@ -71,16 +80,11 @@ impl Shapes {
         let domain = record.domains().first().map(|domain| domain.as_ref().to_owned());
         let site = PathName::parse(&record.site, record.egress_source.as_deref()).site;
         let key = shape(text);
-        match self.all.get_mut(&key) {
-            Some(known) => {
-                known.count += 1;
-                known.domain = known.domain.take().filter(|known| Some(known) == domain.as_ref());
-                known.site = known.site.take().filter(|known| known == site);
-            }
-            None => {
-                let example = text.get(..text.floor_char_boundary(EXAMPLE_BYTES)).unwrap_or(text).to_owned();
-                self.all.insert(key, Shape { count: 1, example, domain, site: Some(site.to_owned()) });
-            }
+        if let Some(known) = self.all.get_mut(&key) {
+            known.meet(1, domain.as_deref(), Some(site));
+        } else {
+            let example = text.get(..text.floor_char_boundary(EXAMPLE_BYTES)).unwrap_or(text).to_owned();
+            self.all.insert(key, Shape { count: 1, example, domain, site: Some(site.to_owned()) });
         }
     }
 
@@ -89,15 +93,10 @@ impl Shapes {
         self.total += other.total;
         self.forgotten += other.forgotten;
         for (key, more) in other.all {
-            match self.all.get_mut(&key) {
-                Some(known) => {
-                    known.count += more.count;
-                    known.domain = known.domain.take().filter(|known| Some(known) == more.domain.as_ref());
-                    known.site = known.site.take().filter(|known| Some(known) == more.site.as_ref());
-                }
-                None => {
-                    self.all.insert(key, more);
-                }
+            if let Some(known) = self.all.get_mut(&key) {
+                known.meet(more.count, more.domain.as_deref(), more.site.as_deref());
+            } else {
+                self.all.insert(key, more);
             }
         }
         if self.all.len() > SHAPES {
@@ -128,7 +127,9 @@ impl Shapes {
 /// The shape of a response, for people to read.
 fn shape(text: &str) -> String {
     let mut shown = String::with_capacity(SHAPE_BYTES);
-    parts(text).iter().for_each(|part| shown.push_str(part.show()));
+    for part in parts(text) {
+        shown.push_str(part.show());
+    }
     shown
 }
 
@@ -264,7 +265,10 @@ mod tests {
             ("450 4.2.0 <joe@example.com>: Greylisted for 300 s", "450 4.2.0 <<address>>: Greylisted for # s"),
             ("550 5.1.1 no such user k12-20020a05620a1a9700b0 - gsmtp", "550 5.1.1 no such user <id> - gsmtp"),
             ("451 4.3.2 try mx7.mail.example.com later.", "451 4.3.2 try <id>.mail.example.com later."),
-            ("554 blocked (S3140), see https://x.example/q?ip=192.0.2.7", "554 blocked (S3140), see https://x.example/q?ip=<ip>"),
+            (
+                "554 blocked (S3140), see https://x.example/q?ip=192.0.2.7",
+                "554 blocked (S3140), see https://x.example/q?ip=<ip>",
+            ),
             ("452 too many at 12:30:45, again", "452 too many at #:#:#, again"),
             ("421", "421"),
             ("", ""),

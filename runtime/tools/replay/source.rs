@@ -94,13 +94,19 @@ pub(super) fn looks_like_logs(path: &Path) -> bool {
     if path.as_os_str() == STDIN || path.is_dir() {
         return true;
     }
-    if path.extension().is_some_and(|end| end == "toml") {
+    if path.extension().is_some_and(|end| end == "toml") || is_url(path) {
         return false;
     }
-    let Ok(about) = std::fs::metadata(path) else { return false };
+    // What is not there is not missed as a shaping file, which has a suffix.
+    let Ok(about) = std::fs::metadata(path) else { return path.extension().is_none_or(|end| end != "json") };
     let log = Log { name: String::new(), path: Some(path.to_owned()), bytes: about.len(), named: true };
     let open = log.beginning();
     open.is_ok_and(|text| judge(&text).is_none())
+}
+
+/// Whether it is to be fetched and not read.
+pub(super) fn is_url(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| path.starts_with("http://") || path.starts_with("https://"))
 }
 
 impl Log {
