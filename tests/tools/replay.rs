@@ -262,6 +262,31 @@ fn broken_lines_and_truncated_logs_are_survived_and_counted() {
 }
 
 #[test]
+fn records_of_messages_that_carry_records_are_left_out() {
+    let folder = Folder::new();
+    let mut records = story();
+    for record in &mut records {
+        record["reception_protocol"] = json!("ESMTP");
+    }
+    folder.write("log", log(&records));
+    let expected = folder.lines(&["log"]).pop().unwrap();
+    for (at, text) in [(310, "bad list"), (320, "what?"), (330, "bad list")] {
+        let mut carrier = record(at, "tsa.kumomta", 550, text);
+        carrier["reception_protocol"] = json!("LogRecord");
+        records.push(carrier);
+    }
+    records[0]["meta"] = json!({"x": "LogRecord"});
+    folder.write("log", log(&records));
+    let lines = folder.lines(&["log"]);
+    let input = lines.iter().find_map(|line| line.get("input")).unwrap();
+    assert_eq!(input["carriers"], 3, "{input}");
+    let mut last = lines.last().unwrap().clone();
+    assert_eq!(last["records"], 14);
+    last["records"] = json!(11);
+    assert_eq!(last, expected);
+}
+
+#[test]
 fn records_up_to_ten_minutes_out_of_order_are_put_in_order() {
     let folder = Folder::new();
     // Enough that they come in many chunks.

@@ -1,4 +1,4 @@
-//! The timeline of effects as a drawing: a line for each path or set of queues, a bar for each effect.
+//! The timeline of effects as a drawing: a line for each action on a path or set of queues, a bar for each effect.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,14 +13,14 @@ use crate::tools::show::shortened;
 
 /// Units of the drawing.
 const WIDTH: f64 = 1200.0;
-const NAMES: f64 = 330.0;
+const NAMES: f64 = 440.0;
 const LINE: f64 = 18.0;
 const TOP: f64 = 28.0;
 /// What is narrower could not be seen.
 const LEAST: f64 = 2.0;
 
 const LINES: usize = 200;
-const NAME_CHARS: usize = 48;
+const NAME_CHARS: usize = 70;
 const TICKS: i64 = 6;
 
 /// Draws effects from the first record to the end of the last effect.
@@ -28,9 +28,9 @@ pub(super) fn chart(spans: &[Span], from: Time, to: Time) -> String {
     if spans.is_empty() {
         return "<p>No effect began.</p>\n".to_owned();
     }
-    let mut lines: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
+    let mut lines: BTreeMap<(&str, &str), Vec<&Span>> = BTreeMap::new();
     for span in spans {
-        lines.entry(&span.target).or_default().push(span);
+        lines.entry((&span.target, &span.action)).or_default().push(span);
     }
     let mut lines: Vec<_> = lines.into_iter().collect();
     let all = lines.len();
@@ -51,7 +51,7 @@ pub(super) fn chart(spans: &[Span], from: Time, to: Time) -> String {
     );
     ticks(&mut svg, &scale, height);
     for (at, (name, spans)) in lines.iter().enumerate() {
-        line(&mut svg, &scale, TOP + LINE * at as f64, name, spans);
+        line(&mut svg, &scale, TOP + LINE * at as f64, &format!("{} {}", name.0, name.1), spans);
     }
     svg.push_str("</svg>\n");
     if all > LINES {

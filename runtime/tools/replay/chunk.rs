@@ -1,6 +1,7 @@
 //! What one chunk of lines comes to, without regard to what came before: records, the rules that match them, what is left
 //! over. Chunks are worked on side by side.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::BufRead as _;
 use std::sync::Arc;
@@ -103,6 +104,8 @@ pub(super) struct Yield {
     pub(super) cut: u64,
     /// Records of which nothing was attempted (semantics R4).
     pub(super) no_site: u64,
+    /// Records of messages that carry records, which no daemon is sent.
+    pub(super) carriers: u64,
     pub(super) first: Option<Time>,
     pub(super) last: Option<Time>,
     /// For each set.
@@ -127,7 +130,7 @@ pub(super) fn look(chunk: &Chunk, sets: &[RuleSet]) -> Yield {
             continue;
         }
         match Record::parse(line) {
-            Ok(record) => found.take(record, sets),
+            Ok(record) => found.take(line, record, sets),
             // The log ends within it.
             Err(_) if !line.ends_with(b"\n") => found.cut = 1,
             Err(_) => found.broken += 1,
@@ -145,7 +148,7 @@ fn next_line<'t>(rest: &mut &'t [u8]) -> &'t [u8] {
 }
 
 impl Yield {
-    fn take(&mut self, record: Record<'_>, sets: &[RuleSet]) {
+    fn take(&mut self, line: &[u8], record: Record<'_>, sets: &[RuleSet]) {
         let time = record.time();
         self.records += 1;
         self.first = Some(self.first.map_or(time, |first| first.min(time)));
@@ -155,36 +158,51 @@ impl Yield {
             return;
         }
         let text = record.one_line();
-        let mut matched = [false; SETS];
-        for ((set, counts), matched) in sets.iter().zip(&mut self.counts).zip(&mut matched) {
-            *matched = counts.matched(set, &record, &text);
+        let mut found: [Found<'_>; SETS] = Default::default();
+        for (set, found) in sets.iter().zip(&mut found) {
+            found.look(set, &record, &text);
         }
-        if !matched[0] && is_refusal(&record) {
+        let matched = found.each_ref().map(|found| !found.matched.is_empty());
+        let (any, refusal) = (matched.contains(&true), is_refusal(&record));
+        if (any || refusal) && is_of_carrier(line) {
+            self.carriers += 1;
+            return;
+        }
+        for ((set, counts), found) in sets.iter().zip(&mut self.counts).zip(&found) {
+            counts.take(set, found);
+        }
+        if refusal && !matched[0] {
             self.shapes.add(&record, &text);
         }
         let mail = mail(&record);
-        let any = matched.contains(&true);
         let hit = any.then(|| Box::new(Hit { record: record.into_owned(), sets: matched }));
         self.entries.push(Entry { time, mail, hit });
     }
 }
 
-impl Counts {
-    /// Whether any rule matches.
-    fn matched(&mut self, set: &RuleSet, record: &Record<'_>, text: &str) -> bool {
+/// What a record matched; nothing is allocated for those that match nothing, as most do.
+#[derive(Default)]
+struct Found<'s> {
+    matched: Vec<&'s Arc<Rule>>,
+    exceeded: Vec<&'s Arc<Rule>>,
+}
+
+impl<'s> Found<'s> {
+    fn look(&mut self, set: &'s RuleSet, record: &Record<'_>, text: &str) {
         let site = PathName::parse(&record.site, record.egress_source.as_deref()).site;
-        let (domains, internal) = (record.domains(), record.is_internal());
-        // Most records match nothing, and nothing is allocated for them.
-        let (mut matched, mut exceeded) = (Vec::new(), Vec::new());
-        for domain in &domains {
-            let found = set.shaping.matches(domain, site, text, internal);
-            once(&mut matched, found.matched.iter().map(|one| one.rule));
-            once(&mut exceeded, found.exceeded.iter().copied());
+        for domain in &record.domains() {
+            let found = set.shaping.matches(domain, site, text, record.is_internal());
+            once(&mut self.matched, found.matched.iter().map(|one| one.rule));
+            once(&mut self.exceeded, found.exceeded.iter().copied());
         }
-        bump(&mut self.matches, set, &matched);
-        bump(&mut self.exceeded, set, &exceeded);
-        self.records += u64::from(!matched.is_empty());
-        !matched.is_empty()
+    }
+}
+
+impl Counts {
+    fn take(&mut self, set: &RuleSet, found: &Found<'_>) {
+        bump(&mut self.matches, set, &found.matched);
+        bump(&mut self.exceeded, set, &found.exceeded);
+        self.records += u64::from(!found.matched.is_empty());
     }
 }
 
@@ -209,6 +227,19 @@ fn bump(counts: &mut [u64], set: &RuleSet, rules: &[&Arc<Rule>]) {
 fn is_refusal(record: &Record<'_>) -> bool {
     let failed = matches!(record.kind, Kind::Bounce | Kind::TransientFailure);
     failed && (400..600).contains(&record.response.code) && !record.is_internal()
+}
+
+/// Whether the message that was sent carries a record itself: hooks never see what becomes of it (interface C.7).
+fn is_of_carrier(line: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Reception<'r> {
+        #[serde(borrow, default)]
+        reception_protocol: Option<Cow<'r, str>>,
+    }
+    // Searching is much faster than parsing, and finds nothing in most lines.
+    let Some(text) = std::str::from_utf8(line).ok().filter(|text| text.contains("\"LogRecord\"")) else { return false };
+    let parsed = serde_json::from_str::<Reception<'_>>(text);
+    parsed.is_ok_and(|reception| reception.reception_protocol.as_deref() == Some("LogRecord"))
 }
 
 fn mail(record: &Record<'_>) -> Mail {

@@ -26,6 +26,8 @@ pub(super) struct Read {
     pub(super) late: u64,
     /// Records of which nothing was attempted: they count for nothing (semantics R4).
     pub(super) no_site: u64,
+    /// Records of messages that carry records: hosts publish none of them.
+    pub(super) carriers: u64,
     /// There was not room enough to put all in order.
     pub(super) order_short: bool,
     /// The time of the first record, and of the last.
@@ -130,6 +132,7 @@ impl<'s> Taking<'s> {
         read.broken += found.broken;
         read.truncated += found.cut;
         read.no_site += found.no_site;
+        read.carriers += found.carriers;
         read.first = read.first.into_iter().chain(found.first).min();
         read.last = read.last.max(found.last);
         self.outcome.sides.iter_mut().zip(&found.counts).for_each(|(side, more)| side.counts.add(more));

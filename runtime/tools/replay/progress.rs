@@ -20,8 +20,8 @@ impl Progress {
             return Self { bar: ProgressBar::hidden(), began: Instant::now() };
         }
         let template = match total_bytes {
-            Some(_) => "{bar:30} {percent:>3}% {bytes} of {total_bytes}, {msg}, {eta} left",
-            None => "{spinner} {bytes}, {msg}",
+            Some(_) => "{wide_bar} {percent:>3}% {msg}, {eta} left",
+            None => "{spinner} {msg}",
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::stderr()).with_style(style);
@@ -34,8 +34,9 @@ impl Progress {
             return;
         }
         self.bar.set_position(bytes);
-        let rate = records as f64 / self.began.elapsed().as_secs_f64().max(0.001);
-        self.bar.set_message(format!("{} records, {rate:.0} a second", number(records)));
+        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let rate = records.saturating_mul(1_000_000) / micros.max(1);
+        self.bar.set_message(format!("{} records, {}/s", number(records), number(rate)));
     }
 
     pub(super) fn done(&self) {

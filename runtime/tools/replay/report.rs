@@ -63,6 +63,7 @@ pub(super) fn remarks(read: &Read) -> Vec<String> {
     say(read.truncated, "log", " cut short: read as far as they go");
     say(read.late, "record", " more than 10 minutes out of order: taken in where they came");
     say(read.no_site, "record", " of nothing that was attempted (receptions and the like)");
+    say(read.carriers, "record", " of log messages on their way to a daemon, which are not published");
     say(read.passed_over.len() as u64, "file", " in folders passed over: no logs");
     if read.order_short {
         said.push(
