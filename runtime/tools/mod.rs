@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod demo;
 mod player;
+mod replay;
 mod scene;
 mod show;
 mod traffic;
@@ -23,11 +24,14 @@ pub struct Arguments {
 enum Command {
     /// Run the policies of a folder in one process, and watch what they decide
     Up(up::Arguments),
+    /// Play rules over the logs of mail hosts, and see what they would have done
+    Replay(replay::Arguments),
 }
 
 /// Runs the subcommand; tells the exit status where nothing went wrong.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Up(arguments) => up::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Replay(arguments) => replay::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }

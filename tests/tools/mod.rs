@@ -1,3 +1,5 @@
 //! The subcommands of `tsa`, as a person types them.
 
+mod replay;
+mod replay_daemon;
 mod up;
