@@ -57,7 +57,7 @@ pub(super) struct Arguments {
     prefix: Option<PathBuf>,
 
     /// Answer DNS from this zone file; may be given several times
-    #[arg(long, value_name = "FILE", env = "KUMO_ZONES", value_delimiter = ':')]
+    #[arg(long, value_name = "FILE", env = "KUMO_ZONES", value_delimiter = ',')]
     zones: Vec<PathBuf>,
 }
 

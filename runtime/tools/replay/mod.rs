@@ -65,7 +65,7 @@ pub(super) struct Arguments {
     against: Vec<PathBuf>,
 
     /// Answer DNS from this zone file, for blocks whose domain stands for its whole site; may be given several times
-    #[arg(long, value_name = "FILE", env = "KUMO_ZONES", value_delimiter = ':')]
+    #[arg(long, value_name = "FILE", env = "KUMO_ZONES", value_delimiter = ',')]
     zones: Vec<PathBuf>,
 
     /// Write JSON lines; the last says what is in force when the logs end
