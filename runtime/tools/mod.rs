@@ -8,6 +8,7 @@ mod demo;
 mod player;
 mod scene;
 mod show;
+pub mod spec;
 mod traffic;
 mod up;
 

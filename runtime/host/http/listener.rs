@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use tokio_rustls::TlsAcceptor;
 
 use super::tls;
-use crate::host::Host;
+use crate::host::{Host, Neighbourhood};
 use crate::host::listening::{self, BindError, Listening};
 
 /// What a listener is asked to do.
@@ -82,7 +82,9 @@ impl Bound {
         } else {
             None
         };
-        let (socket, local) = listening::bind(&parameters.listen)?;
+        let neighbourhood = Neighbourhood::of(host);
+        let (socket, local) = listening::bind(&neighbourhood.listen(&parameters.listen))?;
+        neighbourhood.listened(&parameters.listen, local);
         host.announce(&format!("{} listener on {local}", if tls.is_some() { "https" } else { "http" }));
         let listener = Arc::new(Listener {
             address: local,
