@@ -157,7 +157,7 @@ fn a_handler_is_called_with_arguments() {
         local policy = testing.policy 'init.lua'
         local queue = policy:call('get_queue_config', 'slow.example', 'shop', nil)
         same(queue.egress_pool, 'shop')
-        same(queue.max_age, '1 day')
+        same(queue.max_age, '1day')
         local path = policy:call('get_egress_path_config', 'a.example', 'ip1', 'mx.a')
         same(path.connection_limit, 4)
         same(path.ehlo_domain, 'a.example.ip1')

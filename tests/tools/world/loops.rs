@@ -36,7 +36,7 @@ mx2 A 192.0.2.2
 
 /// A spec that knows the rules as `RULES` and has the zones.
 fn spec(text: &str) -> String {
-    format!("local RULES = [[{OPTIONS}{RULES}]]\ntesting.zones [[{ZONES}]]\n{text}")
+    format!("local RULES = [==[{OPTIONS}{RULES}]==]\ntesting.zones [[{ZONES}]]\n{text}")
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::provider::Provider;
 use super::{Context, RuleSeen, Seen, World};
 use crate::dns::{Mx, Resolver, Source, Zones};
 use crate::host::{Environment, Host, Neighbourhood, Paths};
+use crate::modules::monitor;
 
 /// The folder of documented paths that the folder of a policy stands in for.
 pub(super) const POLICY_FOLDER: &str = "/opt/kumomta/etc/policy";
@@ -75,7 +76,7 @@ impl Stage {
     pub(super) fn add_zones(&self, text: &str) -> anyhow::Result<()> {
         let mut cast = self.cast();
         let mut zones = cast.zones.clone().unwrap_or_default();
-        zones.parse("zones", text, false)?;
+        zones.parse("zones", &unindented(text), false)?;
         cast.zones = Some(zones);
         cast.asked = None;
         Ok(())
@@ -122,6 +123,7 @@ impl Stage {
         let host = Host::new(self.hands.clock().clone(), paths);
         host.announce_to(Arc::new(|_| {}));
         Neighbourhood::of(&host).enclose();
+        monitor::rest(&host);
         let environment = Environment::of(&host);
         env.iter().for_each(|(name, value)| environment.set(name, value));
         let zones = if let Some(zones) = self.cast().zones.clone() {
@@ -204,8 +206,26 @@ impl Stage {
     }
 }
 
+/// The text without the indentation that all of its lines have: a spec indents what it holds, and in a zone file a line
+/// that begins with blanks belongs to the name of the line before.
+fn unindented(text: &str) -> String {
+    let blanks = |line: &str| line.len() - line.trim_start().len();
+    let common = text.lines().filter(|line| !line.trim().is_empty()).map(blanks).min().unwrap_or(0);
+    text.lines().map(|line| line.get(common..).unwrap_or("")).collect::<Vec<_>>().join("\n")
+}
+
 /// The names of a list for people: `a`, `b`.
 pub(super) fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: BTreeSet<_> = names.into_iter().collect();
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_lines_are_indented_by_goes() {
+        assert_eq!(unindented("\n    a MX 10 b\n      MX 20 c\n\n    b A 192.0.2.1\n  "), "\na MX 10 b\n  MX 20 c\n\nb A 192.0.2.1\n");
+    }
 }
