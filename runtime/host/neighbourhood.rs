@@ -50,7 +50,7 @@ impl Neighbourhood {
 
     /// What to bind where a policy asks for `listen`.
     pub fn listen(&self, listen: &str) -> String {
-        let enclosed = self.read(|known| known.is_some());
+        let enclosed = self.read(Option::is_some);
         if enclosed { "127.0.0.1:0".to_owned() } else { listen.to_owned() }
     }
 
@@ -66,7 +66,9 @@ impl Neighbourhood {
 
     /// The port that a policy asked for, where it got `bound`.
     pub fn asked_for(&self, bound: SocketAddr) -> Option<u16> {
-        self.read(|known| known.as_ref()?.own.iter().find(|(_, got)| *got == bound).and_then(|(asked, _)| port_of(asked)))
+        self.read(|known| {
+            known.as_ref()?.own.iter().find(|(_, got)| *got == bound).and_then(|(asked, _)| port_of(asked))
+        })
     }
 
     /// Where `host:port` leads; `None` for where it says.

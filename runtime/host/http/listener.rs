@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use tokio_rustls::TlsAcceptor;
 
 use super::tls;
-use crate::host::{Host, Neighbourhood};
 use crate::host::listening::{self, BindError, Listening};
+use crate::host::{Host, Neighbourhood};
 
 /// What a listener is asked to do.
 #[derive(Clone, Debug)]

@@ -57,7 +57,10 @@ fn publishing_makes_a_suspension_with_rule_and_line() {
     assert_eq!(matched[0], (5, "TSS04", true));
     assert_eq!(matched.len(), 4);
     assert!(matched[1..].iter().all(|(.., matched)| !matched), "{matched:?}");
-    assert!(seen.rules[0].file.ends_with("shaping.toml") && seen.rules[0].file.exists() || !seen.rules[0].file.as_os_str().is_empty());
+    assert!(
+        seen.rules[0].file.ends_with("shaping.toml") && seen.rules[0].file.exists()
+            || !seen.rules[0].file.as_os_str().is_empty()
+    );
 }
 
 #[test]

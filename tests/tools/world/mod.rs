@@ -91,7 +91,7 @@ testing.assert = {
   not_equal = function(unexpected, found) if unexpected == found then error('got ' .. tostring(found), 2) end end,
   is_truthy = function(value) if not value then error('got ' .. tostring(value), 2) end end,
 }
-package.loaded.testing = testing
+package.loaded.testing = testing;
 ";
 
 #[test]

@@ -26,11 +26,26 @@ fn options_name_function_key_and_what_is_accepted() {
         ("testing.daemon { policy = 'no.lua' }", &["testing.daemon: no policy file `no.lua` in `"]),
         ("testing.daemon { files = { 'no.toml' } }", &["testing.daemon: no shaping file `"]),
         ("testing.daemon { shaping = '[default' }", &["testing.daemon: ", "shaping.toml"]),
-        ("testing.host { shaping = '', demons = {} }", &["testing.host: unknown field `demons`", "`daemons`", "`provider`", "`policy`"]),
-        ("testing.host { daemons = 5 }", &["testing.host: field `daemons`: expected a list of what `testing.daemon` returns", "got integer"]),
-        ("testing.host { provider = {} }", &["testing.host: field `provider`: expected what `testing.provider`", "got table"]),
-        ("testing.record { domain = 'a.example', respons = '' }", &["testing.record: unknown field `respons`", "`response`"]),
-        ("testing.record { domain = 'a.example', response = 'hm' }", &["testing.record: field `response`: `hm`: expected three digits"]),
+        (
+            "testing.host { shaping = '', demons = {} }",
+            &["testing.host: unknown field `demons`", "`daemons`", "`provider`", "`policy`"],
+        ),
+        (
+            "testing.host { daemons = 5 }",
+            &["testing.host: field `daemons`: expected a list of what `testing.daemon` returns", "got integer"],
+        ),
+        (
+            "testing.host { provider = {} }",
+            &["testing.host: field `provider`: expected what `testing.provider`", "got table"],
+        ),
+        (
+            "testing.record { domain = 'a.example', respons = '' }",
+            &["testing.record: unknown field `respons`", "`response`"],
+        ),
+        (
+            "testing.record { domain = 'a.example', response = 'hm' }",
+            &["testing.record: field `response`: `hm`: expected three digits"],
+        ),
         ("testing.record { response = '250 ok' }", &["testing.record: field `domain`: expected"]),
         ("testing.record { domain = 'a.example', at = 'soon' }", &["field `at`: `soon`: expected `+5 minutes`"]),
         ("testing.zones(5)", &["testing.zones: expected the text of a zone file, got integer"]),
@@ -47,10 +62,24 @@ fn options_name_function_key_and_what_is_accepted() {
 fn scripts_of_providers_are_checked_before_they_run() {
     fails(&[
         ("testing.provider 'no'", &["testing.provider: expected a function, or a table of answers", "got string"]),
-        ("testing.provider { ['mx.a'] = { rctp = '450 no' } }", &["testing.provider: `mx.a`: unknown step `rctp`, expected one of `connect`, `ehlo`, `mail`, `rcpt`, `data`, `body`"]),
-        ("testing.provider { ['mx.a'] = { rcpt = 'no' } }", &["testing.provider: `mx.a`: step `rcpt`: `no`: expected three digits and text"]),
-        ("testing.provider { ['mx.a'] = { rcpt = { says = '450 no' } } }", &["unknown field `says`, expected a table of `say`"]),
-        ("testing.provider { ['mx.a'] = 5 }", &["testing.provider: `mx.a`: expected a function, or a table of answers by step, got integer"]),
+        (
+            "testing.provider { ['mx.a'] = { rctp = '450 no' } }",
+            &[
+                "testing.provider: `mx.a`: unknown step `rctp`, expected one of `connect`, `ehlo`, `mail`, `rcpt`, `data`, `body`",
+            ],
+        ),
+        (
+            "testing.provider { ['mx.a'] = { rcpt = 'no' } }",
+            &["testing.provider: `mx.a`: step `rcpt`: `no`: expected three digits and text"],
+        ),
+        (
+            "testing.provider { ['mx.a'] = { rcpt = { says = '450 no' } } }",
+            &["unknown field `says`, expected a table of `say`"],
+        ),
+        (
+            "testing.provider { ['mx.a'] = 5 }",
+            &["testing.provider: `mx.a`: expected a function, or a table of answers by step, got integer"],
+        ),
         ("testing.provider { rcpt = { after = 'soon' } }", &["field `after`: expected a duration"]),
     ]);
 }
@@ -60,8 +89,14 @@ fn methods_name_themselves() {
     fails(&[
         ("testing.daemon({ shaping = '' }):publish(5)", &["daemon:publish: expected what `testing.record` returns"]),
         ("testing.daemon({ shaping = '' }):publish()", &["daemon:publish: expected what `testing.record` returns"]),
-        ("testing.daemon({ shaping = '' }):publish { domain = 'a.example', tennant = 'x' }", &["daemon:publish: unknown field `tennant`", "`tenant`"]),
-        ("local r = testing.record { domain = 'a.example' } r.recipient = 'x' testing.daemon({ shaping = '' }):publish(r)", &["daemon:publish: invalid log record", "`recipient`"]),
+        (
+            "testing.daemon({ shaping = '' }):publish { domain = 'a.example', tennant = 'x' }",
+            &["daemon:publish: unknown field `tennant`", "`tenant`"],
+        ),
+        (
+            "local r = testing.record { domain = 'a.example' } r.recipient = 'x' testing.daemon({ shaping = '' }):publish(r)",
+            &["daemon:publish: invalid log record", "`recipient`"],
+        ),
         ("testing.daemon({ shaping = '' }):config { source = 'x' }", &["daemon:config: missing field `domain`"]),
         ("testing.host({ shaping = '' }):inject {}", &["host:inject: missing field `to`"]),
         ("testing.host({ shaping = '' }):inject { to = 'x' }", &["host:inject: field `to`: `x` is no address"]),

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use super::Server;
 use super::parameter::Parameters;
 use super::session::Session;
-use crate::host::{Host, Neighbourhood};
 use crate::host::listening::{self, BindError, Listening};
+use crate::host::{Host, Neighbourhood};
 
 /// How long what is in hand may take at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);

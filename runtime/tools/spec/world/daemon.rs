@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow, bail};
-use kumo_tsa_core::decide::{EffectKind, Listed};
+use kumo_tsa_core::decide::{EffectKind, Listed, State};
 use kumo_tsa_core::shaping::Param;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::RuleSeen;
-use super::stage::{Place, Stage};
+use super::stage::{POLICY_FOLDER, Place, Stage};
 use crate::dns::Resolver;
 use crate::host::{Host, Neighbourhood};
 use crate::policy::explain;
@@ -62,7 +62,9 @@ impl Options {
     fn place(&self, stage: &Stage, part: &str) -> anyhow::Result<Place> {
         let inline = self.shaping.is_some() || !self.files.is_empty() || self.default_rules;
         match &self.policy {
-            Some(_) if inline => bail!("either `policy`, or `shaping`, `files` and `default_rules`, which stand in for it"),
+            Some(_) if inline => {
+                bail!("either `policy`, or `shaping`, `files` and `default_rules`, which stand in for it")
+            }
             Some(policy) => stage.place(policy),
             None if inline => {
                 let files = shaping_files(stage, self.default_rules, &self.files, self.shaping.is_some())?;
@@ -79,7 +81,7 @@ pub(super) fn shaping_files(stage: &Stage, default: bool, files: &[String], text
     let mut all: Vec<_> = default.then(|| DEFAULT_RULES.to_owned()).into_iter().collect();
     for file in files {
         let path = stage.file(file);
-        if !path.is_file() && !file.starts_with(crate::tools::spec::world::stage::POLICY_FOLDER) && file != DEFAULT_RULES {
+        if !path.is_file() && !file.starts_with(POLICY_FOLDER) && file != DEFAULT_RULES {
             bail!("no shaping file `{}`", path.display());
         }
         all.push(path.display().to_string());
@@ -87,7 +89,8 @@ pub(super) fn shaping_files(stage: &Stage, default: bool, files: &[String], text
     if text {
         all.push("/opt/kumomta/etc/policy/shaping.toml".to_owned());
     }
-    Ok(all.iter().map(|file| format!("{file:?}, ")).collect())
+    let quoted: Vec<_> = all.iter().map(|file| format!("{file:?}")).collect();
+    Ok(quoted.join(", "))
 }
 
 impl Daemon {
@@ -112,7 +115,8 @@ impl Daemon {
             let text = if at.contains("://") { at.to_owned() } else { format!("http://{at}") };
             let url = reqwest::Url::parse(&text).ok();
             let name = url.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
-            let (name, port) = name.with_context(|| format!("`{at}` is no URL of a daemon, such as `http://tsa1.example:8008`"))?;
+            let (name, port) =
+                name.with_context(|| format!("`{at}` is no URL of a daemon, such as `http://tsa1.example:8008`"))?;
             neighbours.introduce(name, port, *first);
             return Ok(());
         }
@@ -150,13 +154,14 @@ impl Daemon {
 
     /// The suspensions in force: of paths, then of queues, as `/get_suspension_v1/suspended.json` has them.
     pub(super) fn suspensions(&self) -> Vec<Value> {
-        let (ready, sched) = self.insight.read(|state, now| (state.ready_suspensions(now), state.sched_suspensions(now)));
+        let (ready, sched) =
+            self.insight.read(|state, now| (state.ready_suspensions(now), state.sched_suspensions(now)));
         ready.iter().map(|one| json!(one)).chain(sched.iter().map(|one| json!(one))).collect()
     }
 
     /// The bounces in force, as `/get_bounce_v1/bounced.json` has them.
     pub(super) fn bounces(&self) -> Vec<Value> {
-        self.insight.read(|state, now| state.bounces(now)).iter().map(|one| json!(one)).collect()
+        self.insight.read(State::bounces).iter().map(|one| json!(one)).collect()
     }
 
     fn listed(&self) -> Vec<Listed> {

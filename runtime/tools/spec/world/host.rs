@@ -79,12 +79,14 @@ impl Options {
     fn place(&self, stage: &Stage, part: &str, daemons: usize) -> anyhow::Result<Place> {
         let inline = self.shaping.is_some() || !self.files.is_empty() || self.default_rules;
         match &self.policy {
-            Some(_) if inline => bail!("either `policy`, or `shaping`, `files` and `default_rules`, which stand in for it"),
+            Some(_) if inline => {
+                bail!("either `policy`, or `shaping`, `files` and `default_rules`, which stand in for it")
+            }
             Some(policy) => stage.place(policy),
             None => {
                 let files = shaping_files(stage, self.default_rules, &self.files, self.shaping.is_some())?;
-                let urls: String = (0..daemons).map(|n| format!("'http://{}:{DAEMON_PORT}', ", made_up(n))).collect();
-                let policy = POLICY.replace("SHAPING_FILES", &files).replace("DAEMONS", &urls);
+                let urls: Vec<_> = (0..daemons).map(|n| format!("'http://{}:{DAEMON_PORT}'", made_up(n))).collect();
+                let policy = POLICY.replace("SHAPING_FILES", &files).replace("DAEMONS", &urls.join(", "));
                 stage.write(part, &[("init.lua", &policy), ("shaping.toml", self.shaping.as_deref().unwrap_or(""))])
             }
         }
@@ -254,7 +256,8 @@ impl Selection {
     fn fits(&self, record: &Value) -> bool {
         let queue = record["queue"].as_str().unwrap_or_default();
         let parts = QueueName::parse(queue);
-        let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
+        let is =
+            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|wanted| found == Some(wanted));
         let recipient = self.recipient.as_deref().is_none_or(|wanted| match &record["recipient"] {
             Value::Array(list) => list.iter().any(|one| one == wanted),
             one => one == wanted,
@@ -269,4 +272,3 @@ impl Selection {
             && is(&self.campaign, parts.campaign)
     }
 }
-

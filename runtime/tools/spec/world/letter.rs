@@ -95,9 +95,10 @@ impl Options {
         };
         let from = self.from.as_deref().unwrap_or("news@sender.example");
         let subject = self.subject.as_deref().unwrap_or("hello");
-        let mut text = format!("From: <{from}>\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <{number}@sender.example>\r\n");
+        let mut text =
+            format!("From: <{from}>\r\nTo: {to}\r\nSubject: {subject}\r\nMessage-ID: <{number}@sender.example>\r\n");
         for (name, value) in self.headers.iter().flatten() {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            text.extend([name, ": ", value, "\r\n"]);
         }
         text.push_str("\r\n");
         text.push_str(&self.body.as_deref().unwrap_or("hello").replace("\r\n", "\n").replace('\n', "\r\n"));
@@ -124,7 +125,10 @@ impl Options {
                 let message = Message::new(self.sender()?, vec![to], self.text(number), host.clock().now());
                 meta.iter().for_each(|(key, value)| message.set_meta(key, value.clone()));
                 let how = Accept { deferred_spool: false, log_reception: true };
-                Queues::of(host).accept(vec![message], how).await.map_err(|error| anyhow!(crate::policy::explain(&error)))?;
+                Queues::of(host)
+                    .accept(vec![message], how)
+                    .await
+                    .map_err(|error| anyhow!(crate::policy::explain(&error)))?;
                 outcome.add(Reply::new(250, "queued"));
             }
         }

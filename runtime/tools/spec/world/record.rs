@@ -55,8 +55,12 @@ enum At {
 pub(super) fn time(text: &str, now: Time) -> Result<Time, String> {
     let bad = |_| format!("field `at`: `{text}`: expected `+5 minutes`, `-5 minutes`, RFC 3339, or seconds since 1970");
     match (text.strip_prefix('+'), text.strip_prefix('-')) {
-        (Some(later), _) => parse_duration(later.trim()).map(|by| now.after(by)).map_err(|error| bad(error.to_string())),
-        (_, Some(earlier)) => parse_duration(earlier.trim()).map(|by| now.before(by)).map_err(|error| bad(error.to_string())),
+        (Some(later), _) => {
+            parse_duration(later.trim()).map(|by| now.after(by)).map_err(|error| bad(error.to_string()))
+        }
+        (_, Some(earlier)) => {
+            parse_duration(earlier.trim()).map(|by| now.before(by)).map_err(|error| bad(error.to_string()))
+        }
         _ => Time::parse(text).map_err(|error| bad(error.to_string())),
     }
 }
@@ -71,7 +75,9 @@ impl Options {
     pub(super) fn domain(&self) -> Result<String, String> {
         let of_recipient = self.recipient.as_deref().and_then(|to| to.rsplit_once('@')).map(|(_, domain)| domain);
         let domain = self.domain.as_deref().or(of_recipient);
-        domain.map(str::to_lowercase).ok_or_else(|| "field `domain`: expected where the mail goes, such as `a.example`".to_owned())
+        domain
+            .map(str::to_lowercase)
+            .ok_or_else(|| "field `domain`: expected where the mail goes, such as `a.example`".to_owned())
     }
 
     /// The record. `site` is what DNS says of the domain.
@@ -128,7 +134,8 @@ fn queue(domain: &str, tenant: Option<&str>, campaign: Option<&str>) -> String {
 
 /// Reads `421 4.7.0 text`.
 fn reply(text: &str) -> Result<Reply, String> {
-    let bad = || format!("field `response`: `{text}`: expected three digits and text, such as `421 4.7.0 try again later`");
+    let bad =
+        || format!("field `response`: `{text}`: expected three digits and text, such as `421 4.7.0 try again later`");
     let (code, rest) = text.split_at_checked(3).ok_or_else(bad)?;
     let code: u16 = code.parse().map_err(|_| bad())?;
     if !(200..600).contains(&code) || !(rest.is_empty() || rest.starts_with([' ', '-'])) {

@@ -125,7 +125,9 @@ impl Stage {
         Neighbourhood::of(&host).enclose();
         monitor::rest(&host);
         let environment = Environment::of(&host);
-        env.iter().for_each(|(name, value)| environment.set(name, value));
+        for (name, value) in env {
+            environment.set(name, value);
+        }
         let zones = if let Some(zones) = self.cast().zones.clone() {
             zones
         } else {
@@ -226,6 +228,9 @@ mod tests {
 
     #[test]
     fn what_all_lines_are_indented_by_goes() {
-        assert_eq!(unindented("\n    a MX 10 b\n      MX 20 c\n\n    b A 192.0.2.1\n  "), "\na MX 10 b\n  MX 20 c\n\nb A 192.0.2.1\n");
+        assert_eq!(
+            unindented("\n    a MX 10 b\n      MX 20 c\n\n    b A 192.0.2.1\n  "),
+            "\na MX 10 b\n  MX 20 c\n\nb A 192.0.2.1\n"
+        );
     }
 }

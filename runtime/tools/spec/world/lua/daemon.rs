@@ -61,7 +61,9 @@ async fn publish(lua: &Lua, stage: &Stage, daemon: &Daemon, given: MultiValue) -
     for value in given {
         let Value::Table(table) = &value else {
             let got = value.type_name();
-            return Err(failure(format!("{FUNCTION}: expected what `testing.record` returns, or a list of it, got {got}")));
+            return Err(failure(format!(
+                "{FUNCTION}: expected what `testing.record` returns, or a list of it, got {got}"
+            )));
         };
         if table.raw_len() > 0 {
             for one in table.sequence_values::<Value>() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mlua::{Lua, Table, UserData, UserDataMethods, UserDataRef, Value};
+use mlua::{Lua, LuaString, Table, UserData, UserDataMethods, UserDataRef, Value};
 
 use super::daemon::Handle as DaemonHandle;
 use super::provider::Handle as ProviderHandle;
@@ -53,7 +53,7 @@ fn parts(lua: &Lua, table: Value) -> mlua::Result<(Value, Vec<Named>, Option<Rec
     let (mut daemons, mut receiver) = (Vec::new(), None);
     for pair in table.pairs::<Value, Value>() {
         let (key, value) = pair?;
-        match key.as_string().map(|key| key.to_string_lossy()).as_deref() {
+        match key.as_string().map(LuaString::to_string_lossy).as_deref() {
             Some("daemons") => daemons = read_daemons(&value)?,
             Some("provider") => receiver = Some(read_receiver(&value)?),
             _ => rest.raw_set(key, value)?,
@@ -78,7 +78,7 @@ fn read_daemons(value: &Value) -> mlua::Result<Vec<Named>> {
     }
     // The order of a list is that of its numbers.
     all.sort_by_key(|(key, _)| key.as_integer());
-    Ok(all.into_iter().map(|(key, daemon)| (key.as_string().map(|key| key.to_string_lossy()), daemon)).collect())
+    Ok(all.into_iter().map(|(key, daemon)| (key.as_string().map(LuaString::to_string_lossy), daemon)).collect())
 }
 
 fn read_receiver(value: &Value) -> mlua::Result<Receiver> {

@@ -53,9 +53,21 @@ fn time(lua: &Lua, world: &Table, stage: &Arc<Stage>) -> mlua::Result<()> {
     let on = stage.clone();
     world.set("now", lua.create_function(move |lua, ()| now(lua, &on))?)?;
     let on = stage.clone();
-    world.set("freeze", lua.create_function(move |_, ()| Ok(on.hands.freeze()))?)?;
+    world.set(
+        "freeze",
+        lua.create_function(move |_, ()| {
+            on.hands.freeze();
+            Ok(())
+        })?,
+    )?;
     let on = stage.clone();
-    world.set("thaw", lua.create_function(move |_, ()| Ok(on.hands.thaw()))?)?;
+    world.set(
+        "thaw",
+        lua.create_function(move |_, ()| {
+            on.hands.thaw();
+            Ok(())
+        })?,
+    )?;
     let on = stage.clone();
     let jump = lua.create_function(move |lua, by: Value| {
         let (back, by) = match &by {

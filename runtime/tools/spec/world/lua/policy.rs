@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use mlua::{FromLuaMulti, IntoLua, IntoLuaMulti, Lua, MultiValue, Table, UserData, UserDataMethods, UserDataRef, Value};
+use mlua::{
+    FromLuaMulti, IntoLua, IntoLuaMulti, Lua, LuaString, MultiValue, Table, UserData, UserDataMethods, UserDataRef,
+    Value,
+};
 use serde::Deserialize;
 use serde_json::{Map, json};
 
@@ -35,9 +38,11 @@ pub(super) fn install(lua: &Lua, world: &Table, stage: &Arc<Stage>) -> mlua::Res
     let policy = lua.create_async_function(move |lua, (file, table): (Value, Value)| {
         let stage = on.clone();
         async move {
-            let Some(file) = file.as_string().map(|file| file.to_string_lossy()) else {
+            let Some(file) = file.as_string().map(LuaString::to_string_lossy) else {
                 let got = file.type_name();
-                return Err(failure(format!("{FUNCTION}: expected the file of a policy, such as `init.lua`, got {got}")));
+                return Err(failure(format!(
+                    "{FUNCTION}: expected the file of a policy, such as `init.lua`, got {got}"
+                )));
             };
             let options = options(&lua, table, FUNCTION)?;
             let loaded = Loaded::load(&stage, &file, options).await;
@@ -65,7 +70,8 @@ fn message(lua: &Lua, stage: &Stage, table: Value) -> mlua::Result<Message> {
     let letter: Letter = options(lua, table, FUNCTION)?;
     let address = |field: &str, text: Option<&str>, usual: &str| {
         let text = text.unwrap_or(usual);
-        let wrong = |_| failure(format!("{FUNCTION}: field `{field}`: `{text}` is no address, such as `someone@a.example`"));
+        let wrong =
+            |_| failure(format!("{FUNCTION}: field `{field}`: `{text}` is no address, such as `someone@a.example`"));
         Address::parse(text).map_err(wrong)
     };
     let from = address("from", letter.from.as_deref(), "news@sender.example")?;
@@ -79,15 +85,18 @@ fn message(lua: &Lua, stage: &Stage, table: Value) -> mlua::Result<Message> {
 
 impl UserData for Handle {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods.add_async_method("call", |lua, this: UserDataRef<Self>, (event, args): (String, MultiValue)| async move {
-            match this.call("policy:call", &event, &lua, args).await? {
-                Ok(values) => values.iter().map(|value| to_lua(&lua, value)).collect::<mlua::Result<MultiValue>>(),
-                Err(Raised::Rejection(rejection)) => {
-                    Err(failure(format!("policy:call: event `{event}` refused with `{rejection}` (`policy:rejection` returns it)")))
+        methods.add_async_method(
+            "call",
+            |lua, this: UserDataRef<Self>, (event, args): (String, MultiValue)| async move {
+                match this.call("policy:call", &event, &lua, args).await? {
+                    Ok(values) => values.iter().map(|value| to_lua(&lua, value)).collect::<mlua::Result<MultiValue>>(),
+                    Err(Raised::Rejection(rejection)) => Err(failure(format!(
+                        "policy:call: event `{event}` refused with `{rejection}` (`policy:rejection` returns it)"
+                    ))),
+                    Err(Raised::Other(error)) => Err(failure(format!("policy:call: {error:#}"))),
                 }
-                Err(Raised::Other(error)) => Err(failure(format!("policy:call: {error:#}"))),
-            }
-        });
+            },
+        );
         methods.add_async_method(
             "rejection",
             |lua, this: UserDataRef<Self>, (event, args): (String, MultiValue)| async move {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mlua::{Function, Lua, Table, UserData, UserDataMethods, Value, WeakLua};
+use mlua::{Function, Lua, LuaString, Table, UserData, UserDataMethods, Value, WeakLua};
 use serde_json::json;
 
 use super::value::{failure, list, span, to_lua};
@@ -136,14 +136,19 @@ fn parse(script: &Value) -> Result<Vec<(String, Entry)>, String> {
         Value::Table(table) => table,
         other => {
             let got = other.type_name();
-            return Err(format!("expected a function, or a table of answers by domain, mail exchanger or step, got {got}"));
+            return Err(format!(
+                "expected a function, or a table of answers by domain, mail exchanger or step, got {got}"
+            ));
         }
     };
     let mut keys = Vec::new();
     for pair in table.pairs::<Value, Value>() {
         let (key, value) = pair.map_err(|error| error.to_string())?;
-        let Some(key) = key.as_string().map(|key| key.to_string_lossy()) else {
-            return Err(format!("key `{}`: expected a domain, a mail exchanger, or `*`", key.to_string().unwrap_or_default()));
+        let Some(key) = key.as_string().map(LuaString::to_string_lossy) else {
+            return Err(format!(
+                "key `{}`: expected a domain, a mail exchanger, or `*`",
+                key.to_string().unwrap_or_default()
+            ));
         };
         keys.push((key, value));
     }
@@ -154,7 +159,12 @@ fn parse(script: &Value) -> Result<Vec<(String, Entry)>, String> {
         let entry = match &value {
             Value::Function(function) => Entry::Function(function.clone()),
             Value::Table(table) => steps(&key, table)?,
-            other => return Err(format!("`{key}`: expected a function, or a table of answers by step, got {}", other.type_name())),
+            other => {
+                return Err(format!(
+                    "`{key}`: expected a function, or a table of answers by step, got {}",
+                    other.type_name()
+                ));
+            }
         };
         Ok((key.trim_end_matches('.').to_lowercase(), entry))
     };
@@ -209,7 +219,9 @@ fn answer(value: &Value) -> Result<Answer, String> {
             }
             Ok(answer)
         }
-        other => Err(format!("expected text such as `451 4.7.1 come back later`, or {ANSWER}, got {}", other.type_name())),
+        other => {
+            Err(format!("expected text such as `451 4.7.1 come back later`, or {ANSWER}, got {}", other.type_name()))
+        }
     }
 }
 
@@ -222,7 +234,8 @@ fn delay(value: &Value) -> Result<Duration, String> {
 fn say(text: &str) -> Result<String, String> {
     let good = |line: &str| {
         let code = line.get(..3).and_then(|code| code.parse::<u16>().ok());
-        code.is_some_and(|code| (200..600).contains(&code)) && matches!(line.as_bytes().get(3), None | Some(b' ' | b'-'))
+        code.is_some_and(|code| (200..600).contains(&code))
+            && matches!(line.as_bytes().get(3), None | Some(b' ' | b'-'))
     };
     if !text.is_empty() && text.lines().all(good) {
         return Ok(text.to_owned());
