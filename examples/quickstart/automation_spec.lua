@@ -3,8 +3,10 @@
 local testing = require 'testing'
 local describe, it, assert = testing.describe, testing.it, testing.assert
 
-local TSS04 = '421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume'
-local UNAUTHENTICATED = '550 5.7.26 This mail has been blocked because the sender is unauthenticated'
+local TSS04 =
+  '421 4.7.0 [TSS04] Messages from 192.0.2.1 temporarily deferred due to unexpected volume'
+local UNAUTHENTICATED =
+  '550 5.7.26 This mail has been blocked because the sender is unauthenticated'
 
 -- Providers are known by their mail exchangers.
 local ZONES = [[
@@ -31,7 +33,10 @@ describe('the rules', function()
     assert.equal('72/hr,max_burst=6', config.max_message_rate)
     assert.is_truthy(why.max_message_rate.file:find 'quickstart/shaping.toml$')
     -- The other address has done nothing wrong.
-    assert.not_equal('72/hr,max_burst=6', daemon:config({ domain = 'yahoo.com', source = 'ip-2' }).max_message_rate)
+    assert.not_equal(
+      '72/hr,max_burst=6',
+      daemon:config({ domain = 'yahoo.com', source = 'ip-2' }).max_message_rate
+    )
 
     testing.advance '5 hours'
     assert.equal(0, #daemon:suspensions())

@@ -18,19 +18,20 @@ duration = "1 hour"
 
 [[default.automation]]
 regex = "tenant"
-action = ["SuspendTenant", "SetConfig={name=\"x\"}"]
+action = "SuspendTenant"
 duration = "1 hour"
-"#;
 
-fn rules() -> String {
-    RULES.replace(r#"["SuspendTenant", "SetConfig={name=\"x\"}"]"#, r#""SuspendTenant""#)
-        + "\n[[default.automation]]\nregex = \"closed for good\"\naction = \"Bounce\"\ntrigger = {Threshold=\"2/hr\"}\nduration = \"2 hours\"\n"
-}
+[[default.automation]]
+regex = "closed for good"
+action = "Bounce"
+trigger = {Threshold="2/hr"}
+duration = "2 hours"
+"#;
 
 #[test]
 fn publishing_makes_a_suspension_with_rule_and_line() {
     let seen = play_with(
-        &[("shaping.toml", &rules())],
+        &[("shaping.toml", RULES)],
         "
         local daemon = testing.daemon { files = { 'shaping.toml' } }
         testing.zones [[ a.example. MX 10 mx.a.example. ]]
@@ -57,16 +58,13 @@ fn publishing_makes_a_suspension_with_rule_and_line() {
     assert_eq!(matched[0], (5, "TSS04", true));
     assert_eq!(matched.len(), 4);
     assert!(matched[1..].iter().all(|(.., matched)| !matched), "{matched:?}");
-    assert!(
-        seen.rules[0].file.ends_with("shaping.toml") && seen.rules[0].file.exists()
-            || !seen.rules[0].file.as_os_str().is_empty()
-    );
+    assert!(seen.rules[0].file.ends_with("shaping.toml"), "{:?}", seen.rules[0].file);
 }
 
 #[test]
 fn overrides_and_bounces_and_tenants_are_seen() {
     play_with(
-        &[("shaping.toml", &rules())],
+        &[("shaping.toml", RULES)],
         "
         local daemon = testing.daemon { files = { 'shaping.toml' } }
         daemon:publish { domain = 'a.example', response = '451 4.3.2 slow down', source = 'ip1' }
@@ -100,7 +98,7 @@ fn overrides_and_bounces_and_tenants_are_seen() {
 fn a_daemon_runs_a_real_policy() {
     play_with(
         &[
-            ("shaping.toml", &rules()),
+            ("shaping.toml", RULES),
             (
                 "tsa_init.lua",
                 "

@@ -297,7 +297,9 @@ fn a_loop_of_three_hours_takes_little_time() {
 fn twenty_loops_run_well() {
     let began = std::time::Instant::now();
     let threads: Vec<_> = (0..2).map(|_| std::thread::spawn(|| (0..10).for_each(|_| drop(play(&spec(DAY)))))).collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let took = began.elapsed();
     println!("20 loop tests: {took:?}, {:?} each", took / 20);
 }

@@ -15,7 +15,7 @@ use mlua::Lua;
 const START: i64 = 1_769_860_800;
 
 /// What every spec here begins with.
-const PRELUDE: &str = r#"local testing = require 'testing.world'
+const PRELUDE: &str = r"local testing = require 'testing.world'
 local function same(found, expected, what)
   if found ~= expected then
     error((what or 'value') .. ': expected ' .. tostring(expected) .. ', got ' .. tostring(found), 2)
@@ -26,7 +26,7 @@ local function has(text, part)
     error('expected `' .. part .. '` in: ' .. tostring(text), 2)
   end
 end
-"#;
+";
 
 /// Plays a spec whose files are in this folder.
 fn play_in(folder: &Path, spec: &str) -> Result<Seen, String> {
@@ -67,14 +67,6 @@ fn play_with(files: &[(&str, &str)], spec: &str) -> Seen {
 #[track_caller]
 fn passed(played: Result<Seen, String>) -> Seen {
     played.unwrap_or_else(|why| panic!("{why}"))
-}
-
-#[test]
-#[ignore = "scratch"]
-fn scratch() {
-    let file = std::env::var("WORLD_SPEC").unwrap();
-    let folder = Path::new(&file).parent().unwrap();
-    println!("{:?}", passed(play_in(folder, &std::fs::read_to_string(&file).unwrap())).rules.len());
 }
 
 /// What the specs of the examples need of the module `testing`: tests are played as they are defined, each in a world of

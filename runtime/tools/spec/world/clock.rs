@@ -19,6 +19,7 @@ const TURNS: usize = 200;
 pub(super) struct Hands {
     clock: Clock,
     frozen: Mutex<Option<Held>>,
+    patience: Duration,
 }
 
 /// Tokio advances a paused clock only while no blocking work goes on; this is such work, until it is dropped.
@@ -35,7 +36,7 @@ impl Held {
 
 impl Hands {
     pub(super) fn new(start: Time) -> Self {
-        Self { clock: Clock::controlled(start), frozen: Mutex::default() }
+        Self { clock: Clock::controlled(start), frozen: Mutex::default(), patience: PATIENCE }
     }
 
     pub(super) fn clock(&self) -> &Clock {
@@ -93,13 +94,51 @@ impl Hands {
             return Ok(work.await);
         }
         let (_ends_with_this, ended) = mpsc::channel::<()>();
-        let patience = tokio::task::spawn_blocking(move || ended.recv_timeout(PATIENCE));
+        let limit = self.patience;
+        let patience = tokio::task::spawn_blocking(move || ended.recv_timeout(limit));
         tokio::select! {
             done = work => Ok(done),
             _ = patience => {
-                let real = format_duration(PATIENCE);
+                let real = format_duration(limit);
                 bail!("{what}: the clock is frozen, and after {real} of real time this still waits for time to pass; call `testing.thaw()` first")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frozen() -> Hands {
+        let hands = Hands { patience: Duration::from_millis(50), ..Hands::new(Time::from_secs(1000)) };
+        hands.freeze();
+        hands
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_time_stands_still_it_passes_in_advances_alone() {
+        let hands = frozen();
+        let before = hands.now();
+        hands.settle().await;
+        assert_eq!(hands.now(), before);
+        hands.advance(Duration::from_mins(1)).await;
+        let after = hands.now();
+        assert!(after.since(before) >= Duration::from_mins(1) && after.since(before) < Duration::from_secs(61));
+        hands.settle().await;
+        assert_eq!(hands.now(), after);
+        hands.thaw();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(hands.now() > after);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_needs_time_while_it_stands_still_is_given_up() {
+        let hands = frozen();
+        assert_eq!(hands.through("testing.host", async { 5 }).await.unwrap(), 5);
+        let sleep = tokio::time::sleep(Duration::from_mins(1));
+        let why = hands.through("testing.host", sleep).await.unwrap_err().to_string();
+        assert!(why.starts_with("testing.host: the clock is frozen") && why.contains("testing.thaw()"), "{why}");
+        hands.thaw();
     }
 }

@@ -1,4 +1,20 @@
 //! `testing.world`, as specs see it.
+//!
+//! | what | gives |
+//! |---|---|
+//! | `zones(text)` | zones for what is started later; without any, each domain is its own mail host |
+//! | `advance(by)`, `now()` | seconds since 1970, and the same as text |
+//! | `freeze()`, `thaw()`, `jump(by)` | time that passes in `advance` alone; a wall clock that is set |
+//! | `record { domain, response, source, tenant, campaign, at, .. }` | a full log record |
+//! | `daemon { policy }`, `daemon { shaping, files, default_rules }` | `:publish(..)`, `:suspensions()`, `:bounces()`, `:overrides()`, `:effects()`, `:config { domain, source }` (options, and why), `:url()`, `:stop()` |
+//! | `host { policy, daemons, provider }` | `:inject { to, .. }`, `:try_inject { to, .. }`, `:records { type, .. }`, `:deliveries()`, `:attempts()`, `:queues()`, `:paths()`, `:suspensions()`, `:stop()` |
+//! | `provider(function(step) .. end)`, `provider { [domain or mx] = .. }` | `:messages()`, `:sessions()` |
+//! | `policy(file)` | `:call(event, ..)`, `:rejection(event, ..)`, `:events()`, `:has(event)` |
+//! | `message { from, to, content, meta }`, `connection { .. }` | arguments for handlers |
+//!
+//! Steps of a provider are `connect`, `ehlo`, `mail`, `rcpt`, `data` and `body`. An answer is nil for the usual one, text
+//! (`451 4.7.1 later`), a table of `say`, `after`, `close` and `silent`, a list of answers of which the last stays, or a
+//! function of the step that returns one.
 
 mod daemon;
 mod host;
