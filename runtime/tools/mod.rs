@@ -9,6 +9,7 @@ mod player;
 mod replay;
 mod scene;
 mod show;
+pub mod spec;
 mod traffic;
 mod up;
 

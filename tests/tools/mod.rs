@@ -3,3 +3,4 @@
 mod replay;
 mod replay_daemon;
 mod up;
+mod world;

@@ -1,0 +1,3 @@
+//! `tsa test`: specs in Lua, run in the real engine.
+
+pub mod world;
