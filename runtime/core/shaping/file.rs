@@ -36,6 +36,14 @@ impl File {
             .map(|domain| (&*domain.name, &domain.block.origin))
     }
 
+    /// The egress sources that its blocks name. A source may come twice.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        let providers = self.providers.iter().map(|provider| &provider.block);
+        let domains = self.domains.iter().map(|domain| &domain.block);
+        let blocks = self.default.iter().chain(providers).chain(domains);
+        blocks.flat_map(|block| &block.sources).map(|source| &*source.name)
+    }
+
     /// What does not keep the file from being used, but should be known.
     pub fn warnings(&self) -> &[Finding] {
         &self.warnings
