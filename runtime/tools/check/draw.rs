@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kumo_tsa_core::shaping::{Finding, Level};
+use kumo_tsa_core::shaping::{Finding, Level, Note};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
 use serde_json::json;
 
@@ -38,7 +38,8 @@ pub(super) struct Drawing<'r> {
 impl<'r> Drawing<'r> {
     pub(super) fn new(report: &'r Report, colour: bool) -> Self {
         let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(WIDTH).with_context_lines(0);
+        let handler =
+            GraphicalReportHandler::new_themed(theme).with_links(false).with_width(WIDTH).with_context_lines(0);
         Self { report, handler }
     }
 
@@ -116,7 +117,8 @@ impl Diagnostic for Shown<'_> {
         let finding = self.finding;
         let here = LabeledSpan::new_primary_with_span(Some("here".to_owned()), finding.span.clone());
         // Places in other files stand in the message.
-        let same = finding.notes.iter().filter(|note| note.origin.file == finding.origin.file);
+        let apart = |note: &&Note| note.span.end <= finding.span.start || note.span.start >= finding.span.end;
+        let same = finding.notes.iter().filter(|note| note.origin.file == finding.origin.file).filter(apart);
         let notes = same.map(|note| LabeledSpan::new_with_span(Some(note.text.clone()), note.span.clone()));
         Some(Box::new(std::iter::once(here).chain(notes)))
     }

@@ -48,7 +48,12 @@ pub(super) fn read(host: &Host, files: &[PathBuf]) -> Read {
             Ok(text) => text,
             Err(why) => {
                 let message = format!("cannot be read: {why}");
-                all.findings.push(whole(code::UNREADABLE, &name, message, "name a shaping file, TOML or JSON in UTF-8"));
+                all.findings.push(whole(
+                    code::UNREADABLE,
+                    &name,
+                    message,
+                    "name a shaping file, TOML or JSON in UTF-8",
+                ));
                 continue;
             }
         };

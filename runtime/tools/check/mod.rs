@@ -87,7 +87,11 @@ struct Report {
 /// Checks, shows what was found, and chooses the exit status.
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(folder) = arguments.files.iter().chain(&arguments.policy).find(|file| file.is_dir()) {
-        bail!("`{}` is a folder: name its files, as in `tsa check {}`", folder.display(), folder.join("shaping.toml").display());
+        bail!(
+            "`{}` is a folder: name its files, as in `tsa check {}`",
+            folder.display(),
+            folder.join("shaping.toml").display()
+        );
     }
     let report = running::block_on(look(arguments))?;
     show(arguments, &report)?;

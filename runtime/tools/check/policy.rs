@@ -13,9 +13,11 @@ use crate::mail::config::egress_source;
 use crate::mail::validate::{self, Invalid};
 use crate::modules;
 use crate::policy::{Error, Event, Install, Policy, explain};
+use crate::shaping::LuaShaping;
 
 /// What a daemon's policy starts with.
 const TSA_INIT: Event<(), ()> = Event::single("tsa_init");
+const TSA_LOAD_SHAPING_DATA: Event<(), LuaShaping> = Event::single("tsa_load_shaping_data");
 
 /// What was found out about a policy.
 #[derive(Default)]
@@ -43,7 +45,7 @@ pub(super) async fn look(host: &Host, file: &Path, sources: &BTreeSet<String>) -
     verdict.text = Some((name.as_str().into(), text));
     let policy = validate::run_with(host, file, &installs(daemon)).await;
     let policy = match policy {
-        Ok(policy) if daemon => policy.call(&TSA_INIT, ()).await.map(|_| policy).map_err(Invalid::from),
+        Ok(policy) if daemon => begin(&policy).await.map(|()| policy).map_err(Invalid::from),
         policy => policy,
     };
     let printed = Printed::of(host).lines();
@@ -67,6 +69,12 @@ pub(super) async fn look(host: &Host, file: &Path, sources: &BTreeSet<String>) -
         }
     }
     verdict
+}
+
+/// What a daemon asks its policy at start.
+async fn begin(policy: &Policy) -> Result<(), Error> {
+    policy.call(&TSA_INIT, ()).await?;
+    policy.call(&TSA_LOAD_SHAPING_DATA, ()).await.map(drop)
 }
 
 /// What the policy sees: that of a mail host, or that of a daemon.
@@ -97,7 +105,9 @@ async fn defined(policy: &Policy, sources: &BTreeSet<String>) -> BTreeSet<String
 fn raised(name: &str, text: &str, error: &Error) -> Finding {
     let (said, message) = match error {
         Error::Load { source, .. } => (source.message().to_owned(), source.message().to_owned()),
-        Error::Raised { event, source } => (source.message().to_owned(), format!("event `{event}`: {}", source.message())),
+        Error::Raised { event, source } => {
+            (source.message().to_owned(), format!("event `{event}`: {}", source.message()))
+        }
         other => (explain(other), explain(other)),
     };
     let mut finding = files::whole(code::POLICY_INVALID, name, message, "the policy does not start like this");

@@ -36,7 +36,13 @@ impl<'i> Desk<'i> {
     }
 
     /// Writes a warning down; notes may be added to what is returned with [`Self::note`].
-    pub(super) fn warn(&mut self, code: &'static str, spot: &Spot, message: String, help: impl Into<String>) -> &mut Self {
+    pub(super) fn warn(
+        &mut self,
+        code: &'static str,
+        spot: &Spot,
+        message: String,
+        help: impl Into<String>,
+    ) -> &mut Self {
         let finding = Finding {
             code,
             level: Level::Warn,

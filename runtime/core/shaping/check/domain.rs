@@ -116,10 +116,13 @@ fn untold(desk: &mut Desk<'_>, one: &Rolled<'_>, site: Option<&(String, Vec<Stri
     if !fits(&Hosts::new(site, Some(hosts))) || fits(&Hosts::new(site, None)) {
         return;
     }
-    let (file, entry) = host_name(desk, provider.name).map_or((provider.spot.file, None), |(file, entry)| (file, Some(entry)));
+    let (file, entry) =
+        host_name(desk, provider.name).map_or((provider.spot.file, None), |(file, entry)| (file, Some(entry)));
     let spot = entry.map_or_else(|| provider.spot.clone(), |entry| Spot::new(file, &entry.span));
     let name = &one.block.name;
-    let message = format!("the site of `{name}` is called `{site}`, which does not tell its hosts apart: `HostName` does not fit it");
+    let message = format!(
+        "the site of `{name}` is called `{site}`, which does not tell its hosts apart: `HostName` does not fit it"
+    );
     let help = "where two parts of the names differ only suffixes count; use `MXSuffix`";
     desk.warn(code::HOST_NAME_UNTOLD, &spot, message, help).note(&one.spot(), "the domain");
 }
@@ -138,7 +141,8 @@ fn alias(desk: &mut Desk<'_>, site: &str, rolled: &[&Rolled<'_>]) {
             "`{}` rolls up into the site of `{}`, {site}: both blocks apply to both domains",
             one.block.name, first.block.name
         );
-        let help = "put what is for the site into one of them, or add `mx_rollup = false` to what is for one domain alone";
+        let help =
+            "put what is for the site into one of them, or add `mx_rollup = false` to what is for one domain alone";
         desk.warn(code::ROLLUP_ALIAS, &one.spot(), message, help).note(&first.spot(), "the first block of this site");
     }
 }

@@ -7,11 +7,11 @@
 use std::collections::HashSet;
 
 use regex_automata::Anchored;
+use regex_automata::MatchKind;
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
-use regex_automata::MatchKind;
 use regex_syntax::hir::{Hir, HirKind, Look, Repetition};
 
 /// What one automaton may take, and what building it may take, in bytes.
@@ -206,7 +206,11 @@ mod tests {
             (r"(?i)ſ|^\d{3} SPAM", false),
         ] {
             let language = Language::of([pattern]);
-            assert_eq!(language.map(|l| l.matches_some(Characters::Real)), pattern.is_ascii().then_some(Some(expected)), "{pattern}");
+            assert_eq!(
+                language.map(|l| l.matches_some(Characters::Real)),
+                pattern.is_ascii().then_some(Some(expected)),
+                "{pattern}"
+            );
         }
         assert_eq!(language(r"\\x").matches_some(Characters::Backslash), Some(true));
         assert_eq!(language("a\nb").matches_some(Characters::Backslash), Some(false));

@@ -1,9 +1,10 @@
 //! Rules that other rules leave nothing to do, or act against.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::desk::{Desk, Spot};
-use super::language::Language;
+use super::language::{Characters, Language};
 use super::layer::Layers;
 use crate::shaping::file::Draft;
 use crate::shaping::finding::code;
@@ -37,14 +38,18 @@ fn look<'f>(scope: &Layers<'f>, responses: &[String]) -> Vec<Looked<'f>> {
 
 /// Looks at the rules of one scope; `above` are those that act wherever these do.
 fn among(desk: &mut Desk<'_>, own: &[Looked<'_>], above: &[Looked<'_>]) {
-    for (at, rule) in own.iter().enumerate() {
-        let goes_first = |other: usize, one: &Looked<'_>| {
-            other != at && one.shadows(rule) && (other < at || !rule.shadows(one))
-        };
-        let beside = own.iter().enumerate().find(|(other, one)| goes_first(*other, one)).map(|(_, one)| one);
-        match beside.or_else(|| above.iter().find(|one| one.shadows(rule))) {
-            Some(shadow) => shadowed(desk, rule, shadow),
-            None => quarrel(desk, rule, own.get(..at).unwrap_or_default()),
+    for (at, rule) in own.iter().enumerate().filter(|(_, rule)| rule.matches_something()) {
+        let earlier = own.get(..at).unwrap_or_default();
+        let goes_first =
+            |other: usize, one: &Looked<'_>| other != at && one.shadows(rule) && (other < at || !rule.shadows(one));
+        if let Some((_, one)) = own.iter().enumerate().find(|(other, one)| goes_first(*other, one)) {
+            shadowed(desk, rule, one);
+            continue;
+        }
+        quarrel(desk, rule, earlier);
+        // Where another scope is concerned, only what is certain is said.
+        if let Some(one) = above.iter().find(|one| one.shadows(rule) && one.surely_covers(rule)) {
+            shadowed(desk, rule, one);
         }
     }
 }
@@ -62,9 +67,8 @@ pub(super) fn outdoes(one: &Action, other: &Action) -> bool {
         | (Bounce, Bounce | BounceTenant | BounceCampaign)
         | (BounceTenant, BounceTenant | BounceCampaign)
         | (BounceCampaign, BounceCampaign) => true,
-        (SetConfig(one), SetConfig(other) | SetDomainConfig(other)) | (SetDomainConfig(one), SetDomainConfig(other)) => {
-            stricter(one, other)
-        }
+        (SetConfig(one), SetConfig(other) | SetDomainConfig(other))
+        | (SetDomainConfig(one), SetDomainConfig(other)) => stricter(one, other),
         _ => false,
     }
 }
@@ -113,12 +117,22 @@ impl<'f> Looked<'f> {
         if !other.known.iter().all(|response| self.known.contains(response)) {
             return false;
         }
+        other.known.len() >= ENOUGH || self.surely_covers(other)
+    }
+
+    /// Whether it can be proven that it matches whatever the other matches.
+    fn surely_covers(&self, other: &Self) -> bool {
         let has = |text: &str| self.draft.patterns.iter().any(|pattern| &*pattern.text == text);
-        let proven = other.draft.patterns.iter().zip(&other.parts).all(|(pattern, part)| {
+        other.draft.patterns.iter().zip(&other.parts).all(|(pattern, part)| {
             let within = || part.as_ref()?.is_within(self.whole.as_ref()?);
             has(&pattern.text) || within() == Some(true)
-        });
-        proven || other.known.len() >= ENOUGH
+        })
+    }
+
+    /// What never matches has its own warning.
+    fn matches_something(&self) -> bool {
+        let some = || self.whole.as_ref().is_none_or(|whole| whole.matches_some(Characters::Real) != Some(false));
+        !self.known.is_empty() || some()
     }
 
     /// Whether it leaves the other nothing to do.
@@ -154,17 +168,20 @@ fn shadowed(desk: &mut Desk<'_>, rule: &Looked<'_>, by: &Looked<'_>) {
             outdoes(own, action) && (own == action || !matches!(own, Action::SetConfig(_) | Action::SetDomainConfig(_)))
         })
     });
-    let (code, message) = if only_overrides {
+    let (code, mut message) = if only_overrides {
         let message = format!("this override never takes effect: a stricter one of the rule at {origin} always stands");
         (code::OVERRIDE_NEVER_WINS, message)
     } else if rule.is_like(by) {
-        let message = format!("the rule at {origin} does the same on all that this rule matches");
-        (code::RULE_SHADOWED, message)
+        (code::RULE_SHADOWED, format!("the rule at {origin} does the same on all that this rule matches"))
     } else {
-        let message =
-            format!("the rule at {origin} leaves this one nothing to do: it acts as soon, goes as far and lasts as long");
+        let message = format!(
+            "the rule at {origin} leaves this one nothing to do: it matches as much, acts as soon, goes as far and lasts as long"
+        );
         (code::RULE_SHADOWED, message)
     };
+    if !by.surely_covers(rule) {
+        let _ = write!(message, " (judged by the {} known responses that this one matches)", rule.known.len());
+    }
     let help = "all rules that match act; remove this one, or make the other one narrower";
     desk.warn(code, &rule.spot(), message, help).note(&by.spot(), "the rule that always goes first");
     patterns(desk, rule);
@@ -183,8 +200,10 @@ fn quarrel(desk: &mut Desk<'_>, rule: &Looked<'_>, earlier: &[Looked<'_>]) {
         if let Some(at) = rule.shared_pattern(other).filter(|_| !rule.is_like(other)) {
             let origin = desk.origin(&other.spot());
             let pattern = rule.draft.patterns.get(at).map_or("", |pattern| &pattern.text);
-            let message = format!("the rule at {origin} has the same pattern `{pattern}`, and another action or trigger");
-            let help = "both act; write one rule with a list of actions, or give each the responses that it is meant for";
+            let message =
+                format!("the rule at {origin} has the same pattern `{pattern}`, and another action or trigger");
+            let help =
+                "both act; write one rule with a list of actions, or give each the responses that it is meant for";
             desk.warn(code::RULE_SAME_PATTERN, &rule.spot(), message, help).note(&other.spot(), "the other rule");
             patterns(desk, rule);
         } else if rule.draft.trigger == other.draft.trigger && opposed(rule, other) {
@@ -206,8 +225,7 @@ fn opposed(one: &Looked<'_>, other: &Looked<'_>) -> bool {
     let sets = |rule: &Looked<'_>| {
         rule.draft.actions.iter().all(|action| matches!(action, Action::SetConfig(_) | Action::SetDomainConfig(_)))
     };
-    let idle = |hold: &Looked<'_>, set: &Looked<'_>| {
-        suspends(hold) && sets(set) && hold.draft.duration >= set.draft.duration
-    };
+    let idle =
+        |hold: &Looked<'_>, set: &Looked<'_>| suspends(hold) && sets(set) && hold.draft.duration >= set.draft.duration;
     (idle(one, other) || idle(other, one)) && (one.covers(other) || other.covers(one))
 }

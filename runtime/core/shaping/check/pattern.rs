@@ -45,7 +45,10 @@ fn never(desk: &mut Desk<'_>, spot: &Spot, text: &str) {
         Never::Escaped => (
             code::PATTERN_ESCAPED_TWICE,
             "it asks for a backslash, and no response has one: its escapes are escaped once too often",
-            format!("in `'''` and `'` a backslash stands for itself, in `\"` it is written twice; meant is `{}`", unescaped(text)),
+            format!(
+                "in `'''` and `'` a backslash stands for itself, in `\"` it is written twice; meant is `{}`",
+                unescaped(text)
+            ),
         ),
         Never::Broken => (
             code::PATTERN_LINE_BREAK,
@@ -94,7 +97,9 @@ fn slow(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern) {
     let exceeded = desk.input.responses.iter().find(|response| pattern.is_match(response) == Err(Exceeded));
     if let Some(response) = exceeded {
         let message = format!("pattern `{text}` is given up on a real response: it goes back too often");
-        let help = format!("the response is `{response}`; write it without look-around and back-references, or make what repeats more exact");
+        let help = format!(
+            "the response is `{response}`; write it without look-around and back-references, or make what repeats more exact"
+        );
         desk.warn(code::PATTERN_GIVES_UP, spot, message, help);
         return;
     }

@@ -29,8 +29,7 @@ fn entries<'f>(layer: &Layer<'f>) -> impl Iterator<Item = (usize, &'f MatchEntry
 
 fn without_match(desk: &mut Desk<'_>, scope: &Layers<'_>, name: &str) {
     let Some(first) = scope.live().first() else { return };
-    let rules: Vec<Spot> = scope.rules().map(|(file, draft)| Spot::new(file, &draft.places.rule)).collect();
-    let dead = match rules.len() {
+    let dead = match scope.rules().count() {
         0 => "its options never apply".to_owned(),
         1 => "its rule never acts".to_owned(),
         n => format!("its {n} rules never act"),
@@ -45,12 +44,13 @@ fn without_match(desk: &mut Desk<'_>, scope: &Layers<'_>, name: &str) {
         .map(|provider| format!("`{}`", provider.name))
         .collect();
     others.dedup();
-    let meant = if others.is_empty() { String::new() } else { format!(", or use the name of one that has it: {}", others.join(", ")) };
+    let meant = if others.is_empty() {
+        String::new()
+    } else {
+        format!(", or use the name of one that has it: {}", others.join(", "))
+    };
     let help = format!("add `match = [{{MXSuffix = \".example.com\"}}]` to it{meant}");
     desk.warn(code::PROVIDER_WITHOUT_MATCH, &first.spot(), message, help);
-    for rule in rules {
-        desk.note(&rule, "never acts");
-    }
 }
 
 fn one(desk: &mut Desk<'_>, spot: &Spot, entry: &MatchEntry) {
@@ -106,7 +106,9 @@ fn untold(desk: &mut Desk<'_>, entries: &[(usize, &MatchEntry)]) {
             continue;
         }
         let [(file, first), rest @ ..] = hosts.as_slice() else { continue };
-        let message = format!("a site of these hosts is called `{site}`, which does not tell its hosts apart: `HostName` does not fit it");
+        let message = format!(
+            "a site of these hosts is called `{site}`, which does not tell its hosts apart: `HostName` does not fit it"
+        );
         let help = "where two parts of the names differ only suffixes count; use `MXSuffix`";
         desk.warn(code::HOST_NAME_UNTOLD, &Spot::new(*file, &first.span), message, help);
         for (file, entry) in rest {

@@ -37,7 +37,8 @@ fn threshold(desk: &mut Desk<'_>, file: usize, draft: &Draft) {
             "let `duration` be at least {}, or count within a shorter period",
             format_duration(Duration::from_secs(apart.as_secs().max(1)))
         );
-        desk.warn(code::THRESHOLD_POINTLESS, &spot, message, help).note(&Spot::new(file, &draft.places.duration), "this short");
+        desk.warn(code::THRESHOLD_POINTLESS, &spot, message, help)
+            .note(&Spot::new(file, &draft.places.duration), "this short");
     }
 }
 

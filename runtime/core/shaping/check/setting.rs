@@ -31,7 +31,8 @@ fn one(desk: &mut Desk<'_>, spot: &Spot, setting: &Setting, configured: &[Config
     let Setting { name, value } = setting;
     if let Some(before) = configured.iter().find(|one| loosens(name, Some(&one.value), value)) {
         let whose = before.origin.as_ref().map_or_else(|| "the default of the option".to_owned(), ToString::to_string);
-        let message = format!("this override loosens `{name}`{}: {value} instead of {}, {whose}", before.whom, before.value);
+        let message =
+            format!("this override loosens `{name}`{}: {value} instead of {}, {whose}", before.whom, before.value);
         let help = "overrides are obeyed even then; set a stricter value, or loosen the files";
         desk.warn(code::OVERRIDE_LOOSENS, spot, message, help);
         if let Some(origin) = &before.origin {

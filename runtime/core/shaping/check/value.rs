@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::desk::{Desk, Spot};
 use super::layer::{Layer, Layers};
+use crate::shaping::Scope;
 use crate::shaping::finding::code;
 use crate::shaping::param::{Param, Params};
 use crate::shaping::strict::loosens;
-use crate::shaping::Scope;
 
 /// From the weakest.
 const TLS: &[&str] = &["Disabled", "OpportunisticInsecure", "Opportunistic", "RequiredInsecure", "Required"];
@@ -94,7 +94,8 @@ fn dropped(desk: &mut Desk<'_>, before: &[Layer<'_>], layer: &Layer<'_>) {
     }
     let rules = if lost.len() == 1 { "rule".to_owned() } else { format!("{} rules", lost.len()) };
     let message = format!("`replace_base` throws away {rules} of earlier files");
-    let help = "without `replace_base` later values go before earlier ones and rules stay; or copy the rules that you need";
+    let help =
+        "without `replace_base` later values go before earlier ones and rules stay; or copy the rules that you need";
     desk.warn(code::REPLACE_BASE_DROPS_RULES, &layer.spot(), message, help);
     for (file, draft) in lost {
         desk.note(&Spot::new(file, &draft.places.rule), "thrown away");
@@ -110,13 +111,21 @@ fn without_effect(desk: &mut Desk<'_>, layer: &Layer<'_>) {
             continue;
         }
         let message = format!("option `{option}` is accepted and has no effect yet: {instead}");
-        desk.warn(code::OPTION_WITHOUT_EFFECT, &desk.spot(&param.origin), message, "leave it out, or do not rely on it");
+        desk.warn(
+            code::OPTION_WITHOUT_EFFECT,
+            &desk.spot(&param.origin),
+            message,
+            "leave it out, or do not rely on it",
+        );
     }
 }
 
 fn unused_sources(desk: &mut Desk<'_>, layer: &Layer<'_>) {
     for source in &layer.block.sources {
-        let message = format!("source `{}` of the `default` block has no effect: sources are looked for in blocks of domains and providers", source.name);
+        let message = format!(
+            "source `{}` of the `default` block has no effect: sources are looked for in blocks of domains and providers",
+            source.name
+        );
         let help = "name it in the blocks of the domains or providers that it is meant for";
         desk.warn(code::OPTION_WITHOUT_EFFECT, &Spot::new(layer.file, &source.span), message, help);
     }

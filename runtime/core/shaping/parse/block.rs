@@ -223,7 +223,14 @@ impl Reader<'_> {
 
 impl Block {
     fn at(origin: Origin, span: Range<usize>) -> Self {
-        Self { origin, span, replace_base: false, params: Params::default(), sources: Vec::new(), automation: Vec::new() }
+        Self {
+            origin,
+            span,
+            replace_base: false,
+            params: Params::default(),
+            sources: Vec::new(),
+            automation: Vec::new(),
+        }
     }
 }
 
