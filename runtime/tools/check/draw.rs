@@ -1,6 +1,7 @@
 //! How findings are shown.
 
 use std::fmt;
+use std::ops::Range;
 
 use kumo_tsa_core::shaping::{Finding, Level, Note};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
@@ -39,7 +40,7 @@ impl<'r> Drawing<'r> {
     pub(super) fn new(report: &'r Report, colour: bool) -> Self {
         let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler =
-            GraphicalReportHandler::new_themed(theme).with_links(false).with_width(WIDTH).with_context_lines(0);
+            GraphicalReportHandler::new_themed(theme).with_links(false).with_width(WIDTH).with_context_lines(1);
         Self { report, handler }
     }
 
@@ -61,8 +62,8 @@ impl<'r> Drawing<'r> {
 
     fn source(&self, finding: &Finding) -> Option<NamedSource<String>> {
         let (name, text) = self.report.texts.iter().find(|(name, _)| *name == finding.origin.file)?;
-        // What stands at the very end of a file has no text to be drawn in.
-        (finding.span.start < text.len()).then(|| NamedSource::new(name, text.clone()))
+        let is_about_the_file = finding.span == (0..0);
+        (!is_about_the_file && !text.is_empty()).then(|| NamedSource::new(name, text.clone()))
     }
 
     fn summary(&self) -> String {
@@ -113,13 +114,26 @@ impl Diagnostic for Shown<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.source.as_ref()?;
+        let text = self.source.as_ref()?.inner();
         let finding = self.finding;
-        let here = LabeledSpan::new_primary_with_span(Some("here".to_owned()), finding.span.clone());
         // Places in other files stand in the message.
         let apart = |note: &&Note| note.span.end <= finding.span.start || note.span.start >= finding.span.end;
         let same = finding.notes.iter().filter(|note| note.origin.file == finding.origin.file).filter(apart);
-        let notes = same.map(|note| LabeledSpan::new_with_span(Some(note.text.clone()), note.span.clone()));
+        let notes: Vec<_> =
+            same.map(|note| LabeledSpan::new_with_span(Some(note.text.clone()), note.span.clone())).collect();
+        let word = (!notes.is_empty()).then(|| "here".to_owned());
+        let here = LabeledSpan::new_primary_with_span(word, visible(text, &finding.span));
         Some(Box::new(std::iter::once(here).chain(notes)))
     }
+}
+
+/// A span with something to see in it: the end of a line is shown at the character before it.
+fn visible(text: &str, span: &Range<usize>) -> Range<usize> {
+    let seen = text.get(span.clone()).unwrap_or("").trim_end_matches(['\r', '\n']);
+    if !seen.is_empty() {
+        return span.start..span.start + seen.len();
+    }
+    let before = text.get(..span.start.min(text.len())).unwrap_or(text).trim_end();
+    let start = before.char_indices().next_back().map_or(0, |(at, _)| at);
+    start..before.len()
 }

@@ -41,7 +41,7 @@ pub(super) async fn look(host: &Host, file: &Path, sources: &BTreeSet<String>) -
             return verdict;
         }
     };
-    let daemon = text.contains("tsa_init") || text.contains("tsa_load_shaping_data");
+    let daemon = is_of_a_daemon(&text);
     verdict.text = Some((name.as_str().into(), text));
     let policy = validate::run_with(host, file, &installs(daemon)).await;
     let policy = match policy {
@@ -69,6 +69,14 @@ pub(super) async fn look(host: &Host, file: &Path, sources: &BTreeSet<String>) -
         }
     }
     verdict
+}
+
+/// Whether the policy has a handler of a daemon's events.
+fn is_of_a_daemon(text: &str) -> bool {
+    let named =
+        |code: &str, event: &str| ['\'', '"'].iter().any(|quote| code.contains(&format!("{quote}{event}{quote}")));
+    let code = text.lines().map(|line| line.split("--").next().unwrap_or(""));
+    code.into_iter().any(|code| named(code, "tsa_init") || named(code, "tsa_load_shaping_data"))
 }
 
 /// What a daemon asks its policy at start.

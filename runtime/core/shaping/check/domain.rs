@@ -50,7 +50,9 @@ pub(super) fn check(desk: &mut Desk<'_>) {
             sites.entry(site).or_default().push(one);
         }
     }
-    sites.into_iter().for_each(|(site, rolled)| alias(desk, &site, &rolled));
+    for (site, rolled) in sites {
+        alias(desk, &site, &rolled);
+    }
 }
 
 /// A name, a name with a port, or an address in brackets.

@@ -167,8 +167,6 @@ fn fits(part: u8, byte: u8, first: &[u8]) -> bool {
 /// The pattern without its anchors.
 pub(super) fn without_anchors(pattern: &Hir) -> Hir {
     match pattern.kind() {
-        HirKind::Look(Look::WordAscii | Look::WordAsciiNegate) => pattern.clone(),
-        HirKind::Look(_) => Hir::empty(),
         HirKind::Repetition(repetition) => {
             let sub = Box::new(without_anchors(&repetition.sub));
             Hir::repetition(Repetition { sub, ..repetition.clone() })
@@ -176,7 +174,11 @@ pub(super) fn without_anchors(pattern: &Hir) -> Hir {
         HirKind::Capture(capture) => without_anchors(&capture.sub),
         HirKind::Concat(parts) => Hir::concat(parts.iter().map(without_anchors).collect()),
         HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(without_anchors).collect()),
-        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) => pattern.clone(),
+        HirKind::Look(Look::WordAscii | Look::WordAsciiNegate)
+        | HirKind::Empty
+        | HirKind::Literal(_)
+        | HirKind::Class(_) => pattern.clone(),
+        HirKind::Look(_) => Hir::empty(),
     }
 }
 

@@ -33,12 +33,13 @@ pub(super) fn check(desk: &mut Desk<'_>, layers: &[Layers<'_>]) {
 }
 
 fn look<'f>(scope: &Layers<'f>, responses: &[String]) -> Vec<Looked<'f>> {
-    scope.rules().map(|(file, draft)| Looked::new(file, draft, responses)).collect()
+    let looked = scope.rules().map(|(file, draft)| Looked::new(file, draft, responses));
+    looked.filter(Looked::matches_something).collect()
 }
 
 /// Looks at the rules of one scope; `above` are those that act wherever these do.
 fn among(desk: &mut Desk<'_>, own: &[Looked<'_>], above: &[Looked<'_>]) {
-    for (at, rule) in own.iter().enumerate().filter(|(_, rule)| rule.matches_something()) {
+    for (at, rule) in own.iter().enumerate() {
         let earlier = own.get(..at).unwrap_or_default();
         let goes_first =
             |other: usize, one: &Looked<'_>| other != at && one.shadows(rule) && (other < at || !rule.shadows(one));

@@ -65,9 +65,8 @@ fn actions(desk: &mut Desk<'_>, file: usize, draft: &Draft) {
         }) else {
             continue;
         };
-        let code = match (other, action) {
-            (Action::Suspend, _) => code::ACTION_WITHOUT_EFFECT,
-            (Action::SetConfig(_) | Action::SetDomainConfig(_), _) => code::OVERRIDE_NEVER_WINS,
+        let code = match other {
+            Action::SetConfig(_) | Action::SetDomainConfig(_) => code::OVERRIDE_NEVER_WINS,
             _ => code::ACTION_WITHOUT_EFFECT,
         };
         let message = format!("`{action}` has no effect beside `{other}` of the same rule");

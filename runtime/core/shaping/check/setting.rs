@@ -8,7 +8,7 @@ use crate::shaping::finding::code;
 use crate::shaping::merged::Merged;
 use crate::shaping::param::{Param, Params};
 use crate::shaping::strict::loosens;
-use crate::shaping::{Action, Origin, Scope, Setting, Shaping, option};
+use crate::shaping::{Action, OptionSpec, Origin, Scope, Setting, Shaping, option};
 
 /// A value that the files give an option, with where and for whom.
 struct Configured {
@@ -57,7 +57,7 @@ fn one(desk: &mut Desk<'_>, spot: &Spot, setting: &Setting, configured: &[Config
 fn configured(scope: &Layers<'_>, merged: &Shaping, name: &str) -> Vec<Configured> {
     let mut found = Vec::new();
     let base = &merged.default.params;
-    let default = || option(name).and_then(|spec| spec.default_value());
+    let default = || option(name).and_then(OptionSpec::default_value);
     let mut add = |param: Option<&Param>, whom: String| {
         let value = param.map(|param| param.value.clone()).or_else(default);
         found.extend(value.map(|value| Configured { value, origin: param.map(|param| param.origin.clone()), whom }));
