@@ -6,6 +6,7 @@ use std::ops::Range;
 use kumo_tsa_core::shaping::{Finding, Level, Note};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
 use serde_json::json;
+use textwrap::WordSeparator;
 
 use super::Report;
 
@@ -39,8 +40,11 @@ pub(super) struct Drawing<'r> {
 impl<'r> Drawing<'r> {
     pub(super) fn new(report: &'r Report, colour: bool) -> Self {
         let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-        let handler =
-            GraphicalReportHandler::new_themed(theme).with_links(false).with_width(WIDTH).with_context_lines(1);
+        let handler = GraphicalReportHandler::new_themed(theme)
+            .with_links(false)
+            .with_width(WIDTH)
+            .with_context_lines(1)
+            .with_word_separator(WordSeparator::AsciiSpace);
         Self { report, handler }
     }
 

@@ -87,6 +87,31 @@ impl Language {
         walk([self, self], characters, b"2345", |_| false, |[matched, _]| matched)
     }
 
+    /// The shortest response that matches, where there is one.
+    pub(super) fn example(&self) -> Option<String> {
+        let begin = (0_u8, self.start()?);
+        let mut seen = HashSet::from([begin]);
+        // Each with the place in this list of the one before it, and the byte that led on from there.
+        let mut steps: Vec<((u8, Cell), usize, u8)> = vec![(begin, 0, 0)];
+        let mut at = 0;
+        while let Some(((part, cell), ..)) = steps.get(at).copied() {
+            if part == TEXT && self.matches_at_end(cell) {
+                return Some(trace(&steps, at));
+            }
+            for byte in Characters::Real.bytes().filter(|byte| fits(part, *byte, b"2345")) {
+                let state = ((part + 1).min(TEXT), self.step(cell, byte));
+                if seen.insert(state) {
+                    steps.push((state, at, byte));
+                }
+            }
+            at += 1;
+            if steps.len() > MOST_STATES {
+                return None;
+            }
+        }
+        None
+    }
+
     /// Whether every response that tells of a failure matches.
     pub(super) fn matches_all(&self) -> Option<bool> {
         let missed = walk([self, self], Characters::Real, b"45", |[matched, _]| matched, |[matched, _]| !matched);
@@ -121,6 +146,16 @@ impl Language {
             Cell::Matched => true,
         }
     }
+}
+
+/// The bytes that led to a step.
+fn trace(steps: &[((u8, Cell), usize, u8)], mut at: usize) -> String {
+    let mut bytes = Vec::new();
+    while let Some((_, before, byte)) = steps.get(at).filter(|_| at > 0) {
+        bytes.push(*byte);
+        at = *before;
+    }
+    bytes.iter().rev().map(|byte| char::from(*byte)).collect()
 }
 
 /// Whether there is a response at whose end `goal` holds. What `is_over` is not followed any further.
@@ -219,6 +254,19 @@ mod tests {
         assert_eq!(language("a\nb").matches_some(Characters::Breaks), Some(true));
         assert!(Language::of([r"(?=a)b"]).is_none());
         assert!(Language::of([r"(\w+) \1"]).is_none());
+    }
+
+    #[test]
+    fn s6_an_example_of_what_matches() {
+        for (pattern, expected) in [
+            ("", Some("200 ")),
+            (r"^421 4\.7\.0 x+$", Some("421 4.7.0 x")),
+            ("551", Some("551 ")),
+            ("^x", None),
+            ("ab{2}c", Some("200 abbc")),
+        ] {
+            assert_eq!(language(pattern).example().as_deref(), expected, "{pattern}");
+        }
     }
 
     #[test]

@@ -53,22 +53,23 @@ impl Input<'_> {
     }
 }
 
-/// All that is doubtful, in the order of the files and their lines. Generated overlays are passed over: nobody wrote them.
+/// All that is doubtful, or what merging refuses, in the order of the files and their lines. Generated overlays are passed over: nobody wrote them.
 pub fn check(input: &Input<'_>) -> Vec<Finding> {
     let mut desk = Desk::new(input);
     let layers = layer::scopes(input);
     let files: Vec<Arc<File>> = input.files.iter().map(|checked| checked.file.clone()).collect();
     let unknown = |_: &str| Mx::Unresolved { why: "DNS was not asked".to_owned() };
-    let merged = Shaping::merge(&files, input.mx.unwrap_or(&unknown), &LoadOptions::default());
+    let merged = match Shaping::merge(&files, input.mx.unwrap_or(&unknown), &LoadOptions::default()) {
+        Ok(merged) => merged,
+        Err(refused) => return refused.0,
+    };
     for scope in &layers {
         pattern::check(&mut desk, scope);
         rule::check(&mut desk, scope);
         value::check(&mut desk, scope);
         provider::check(&mut desk, scope);
         domain::sources(&mut desk, scope);
-        if let Ok(merged) = &merged {
-            setting::check(&mut desk, scope, merged);
-        }
+        setting::check(&mut desk, scope, &merged);
     }
     overlap::check(&mut desk, &layers);
     domain::check(&mut desk);

@@ -17,7 +17,10 @@ struct Looked<'f> {
     draft: &'f Arc<Draft>,
     /// Of each pattern by itself.
     parts: Vec<Option<Language>>,
-    whole: Option<Language>,
+    /// Of all of them together, where there are several.
+    several: Option<Language>,
+    /// Of each pattern a response that matches, where one was found.
+    examples: Vec<String>,
     /// Which of the known responses match.
     known: Vec<usize>,
 }
@@ -97,12 +100,22 @@ impl<'f> Looked<'f> {
     fn new(file: usize, draft: &'f Arc<Draft>, responses: &[String]) -> Self {
         let texts = || draft.patterns.iter().map(|pattern| &*pattern.text);
         let matches = |response: &String| draft.patterns.iter().any(|pattern| pattern.is_match(response) == Ok(true));
+        let parts: Vec<Option<Language>> = texts().map(|text| Language::of([text])).collect();
         Self {
             file,
             draft,
-            parts: texts().map(|text| Language::of([text])).collect(),
-            whole: Language::of(texts()),
+            examples: parts.iter().flatten().filter_map(Language::example).collect(),
+            parts,
+            several: if draft.patterns.len() > 1 { Language::of(texts()) } else { None },
             known: (0..responses.len()).filter(|at| matches(&responses[*at])).collect(),
+        }
+    }
+
+    /// What any of its patterns matches.
+    fn whole(&self) -> Option<&Language> {
+        match self.parts.as_slice() {
+            [one] => one.as_ref(),
+            _ => self.several.as_ref(),
         }
     }
 
@@ -115,7 +128,9 @@ impl<'f> Looked<'f> {
         if other.draft.match_internal && !self.draft.match_internal {
             return false;
         }
-        if !other.known.iter().all(|response| self.known.contains(response)) {
+        // What is quickly told: proving it takes a walk along two automata.
+        let known = other.known.iter().all(|response| self.known.binary_search(response).is_ok());
+        if !known || !other.examples.iter().all(|example| self.matches(example)) {
             return false;
         }
         other.known.len() >= ENOUGH || self.surely_covers(other)
@@ -125,15 +140,19 @@ impl<'f> Looked<'f> {
     fn surely_covers(&self, other: &Self) -> bool {
         let has = |text: &str| self.draft.patterns.iter().any(|pattern| &*pattern.text == text);
         other.draft.patterns.iter().zip(&other.parts).all(|(pattern, part)| {
-            let within = || part.as_ref()?.is_within(self.whole.as_ref()?);
+            let within = || part.as_ref()?.is_within(self.whole()?);
             has(&pattern.text) || within() == Some(true)
         })
     }
 
     /// What never matches has its own warning.
     fn matches_something(&self) -> bool {
-        let some = || self.whole.as_ref().is_none_or(|whole| whole.matches_some(Characters::Real) != Some(false));
-        !self.known.is_empty() || some()
+        let some = || self.whole().is_none_or(|whole| whole.matches_some(Characters::Real) != Some(false));
+        !self.known.is_empty() || !self.examples.is_empty() || some()
+    }
+
+    fn matches(&self, response: &str) -> bool {
+        self.draft.patterns.iter().any(|pattern| pattern.is_match(response) == Ok(true))
     }
 
     /// Whether it leaves the other nothing to do.
