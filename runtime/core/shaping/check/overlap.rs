@@ -128,16 +128,16 @@ impl<'f> Looked<'f> {
         if other.draft.match_internal && !self.draft.match_internal {
             return false;
         }
-        // What is quickly told: proving it takes a walk along two automata.
         let known = other.known.iter().all(|response| self.known.binary_search(response).is_ok());
-        if !known || !other.examples.iter().all(|example| self.matches(example)) {
-            return false;
-        }
-        other.known.len() >= ENOUGH || self.surely_covers(other)
+        known && (other.known.len() >= ENOUGH || self.surely_covers(other))
     }
 
     /// Whether it can be proven that it matches whatever the other matches.
     fn surely_covers(&self, other: &Self) -> bool {
+        // An example tells quickly; proving takes a walk along two automata.
+        if !other.examples.iter().all(|example| self.matches(example)) {
+            return false;
+        }
         let has = |text: &str| self.draft.patterns.iter().any(|pattern| &*pattern.text == text);
         other.draft.patterns.iter().zip(&other.parts).all(|(pattern, part)| {
             let within = || part.as_ref()?.is_within(self.whole()?);
