@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::event::{INIT, PRE_INIT, VALIDATE_CONFIG};
 use crate::host::Host;
 use crate::modules::kumo::declared_invalid;
-use crate::policy::{self, Options, Policy};
+use crate::policy::{self, Install, Options, Policy};
 
 /// Checks may ask DNS for many domains.
 const LIMIT: Duration = Duration::from_mins(10);
@@ -28,10 +28,18 @@ pub enum Invalid {
 /// # Errors
 /// When something fails, or the policy declares itself invalid.
 pub async fn run(host: &Host, file: &Path) -> Result<(), Invalid> {
+    run_with(host, file, &super::installs()).await.map(drop)
+}
+
+/// The same for a policy that sees what `installs` put there. The policy is good for further questions.
+///
+/// # Errors
+/// When something fails, or the policy declares itself invalid.
+pub async fn run_with(host: &Host, file: &Path, installs: &[Install]) -> Result<Policy, Invalid> {
     let options = Options { validating: true, overall: LIMIT, ..Options::default() };
-    let policy = Policy::load_with(host, file, &super::installs(), options).await?;
+    let policy = Policy::load_with(host, file, installs, options).await?;
     for event in [PRE_INIT, INIT, VALIDATE_CONFIG] {
         policy.call(&event, ()).await?;
     }
-    if declared_invalid(host) { Err(Invalid::Declared) } else { Ok(()) }
+    if declared_invalid(host) { Err(Invalid::Declared) } else { Ok(policy) }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod check;
 mod demo;
 mod player;
 mod replay;
@@ -23,6 +24,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Find what is wrong or doubtful in shaping files and policies
+    Check(check::Arguments),
     /// Run the policies of a folder in one process, and watch what they decide
     Up(up::Arguments),
     /// Play rules over the logs of mail hosts, and see what they would have done
@@ -32,6 +35,7 @@ enum Command {
 /// Runs the subcommand; tells the exit status where nothing went wrong.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
+        Command::Check(arguments) => check::run(&arguments),
         Command::Up(arguments) => up::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Replay(arguments) => replay::run(&arguments).map(|()| ExitCode::SUCCESS),
     }

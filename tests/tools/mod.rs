@@ -1,5 +1,6 @@
 //! The subcommands of `tsa`, as a person types them.
 
+mod check;
 mod replay;
 mod replay_daemon;
 mod up;

@@ -23,20 +23,11 @@ impl Rulebook for Shaping {
 
     fn configured(&self, domain: &str, source: &str, site: &str, name: &str) -> Option<Value> {
         let path = self.egress_path(domain, source, site, None);
-        path.get(name).map(|param| param.value.clone()).or_else(|| default_of(name))
+        path.get(name).map(|param| param.value.clone()).or_else(|| option(name)?.default_value())
     }
 
     fn has_rule(&self, id: &RuleId) -> bool {
         self.rule(id).is_some()
-    }
-}
-
-fn default_of(name: &str) -> Option<Value> {
-    let text = option(name)?.default;
-    match text {
-        "nil" => None,
-        // Numbers and the like are written as in JSON, texts without quotes.
-        text => Some(serde_json::from_str(text).unwrap_or_else(|_| text.into())),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What one shaping file says, checked but not yet merged with others.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,14 @@ impl File {
             .map(|domain| (&*domain.name, &domain.block.origin))
     }
 
+    /// The egress sources that its blocks name. A source may come twice.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        let providers = self.providers.iter().map(|provider| &provider.block);
+        let domains = self.domains.iter().map(|domain| &domain.block);
+        let blocks = self.default.iter().chain(providers).chain(domains);
+        blocks.flat_map(|block| &block.sources).map(|source| &*source.name)
+    }
+
     /// What does not keep the file from being used, but should be known.
     pub fn warnings(&self) -> &[Finding] {
         &self.warnings
@@ -45,6 +54,8 @@ impl File {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Block {
     pub(super) origin: Origin,
+    /// The name of the block, as bytes of the file's text.
+    pub(super) span: Range<usize>,
     pub(super) replace_base: bool,
     pub(super) params: Params,
     pub(super) sources: Vec<SourceBlock>,
@@ -55,6 +66,8 @@ pub(super) struct Block {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct SourceBlock {
     pub(super) name: Arc<str>,
+    /// The name, as bytes of the file's text.
+    pub(super) span: Range<usize>,
     pub(super) params: Params,
     /// In a provider block: how often the source may be chosen, for all of the provider's sites together.
     pub(super) selection_rate: Option<Param>,
@@ -76,9 +89,33 @@ pub(super) struct DomainBlock {
 pub(super) struct ProviderBlock {
     pub(super) name: Arc<str>,
     pub(super) criteria: Criteria,
+    /// What `criteria` was made of, in the order of the file.
+    pub(super) matches: Vec<MatchEntry>,
     pub(super) connection_limit: Option<Param>,
     pub(super) message_rate: Option<Param>,
     pub(super) block: Block,
+}
+
+/// One entry of a provider's `match`.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct MatchEntry {
+    /// `MXSuffix`, `DomainSuffix` or `HostName`.
+    pub(super) field: &'static str,
+    pub(super) text: String,
+    /// The text, as bytes of the file's text.
+    pub(super) span: Range<usize>,
+}
+
+/// Where the parts of a rule stand, as bytes of the file's text.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Places {
+    pub(super) rule: Range<usize>,
+    /// One for each pattern.
+    pub(super) patterns: Vec<Range<usize>>,
+    /// One for each action.
+    pub(super) actions: Vec<Range<usize>>,
+    pub(super) trigger: Option<Range<usize>>,
+    pub(super) duration: Range<usize>,
 }
 
 /// A rule that does not know its scope yet.
@@ -90,4 +127,5 @@ pub(super) struct Draft {
     pub(super) duration: Duration,
     pub(super) match_internal: bool,
     pub(super) origin: Origin,
+    pub(super) places: Places,
 }

@@ -78,6 +78,68 @@ pub mod code {
     pub const PATTERN_TOO_LARGE: &str = "pattern-too-large";
     /// A block is named by a single DNS label.
     pub const SINGLE_LABEL: &str = "single-label";
+    /// A provider has no `match` in any file.
+    pub const PROVIDER_WITHOUT_MATCH: &str = "provider-without-match";
+    /// An entry of `match` that no host or domain can fit.
+    pub const MATCH_NEVER_FITS: &str = "match-never-fits";
+    /// An entry of `match` that every host or domain fits.
+    pub const MATCH_FITS_ALL: &str = "match-fits-all";
+    /// A `HostName` that a site name cannot tell (semantics S3).
+    pub const HOST_NAME_UNTOLD: &str = "host-name-untold";
+    /// A domain rolls up into the site of another block.
+    pub const ROLLUP_ALIAS: &str = "rollup-alias";
+    /// A provider also covers a domain that rolls up.
+    pub const ROLLUP_COVERED: &str = "rollup-covered";
+    /// A domain that rolls up takes no mail.
+    pub const ROLLUP_NULL_MX: &str = "rollup-null-mx";
+    /// The mail hosts of a domain that rolls up are not known.
+    pub const ROLLUP_UNRESOLVED: &str = "rollup-unresolved";
+    /// A block names a source that does not exist.
+    pub const UNKNOWN_SOURCE: &str = "unknown-source";
+    /// A pattern asks for a backslash: it was escaped twice.
+    pub const PATTERN_ESCAPED_TWICE: &str = "pattern-escaped-twice";
+    /// A pattern is anchored where no response begins or ends.
+    pub const PATTERN_ANCHOR: &str = "pattern-anchor";
+    /// A pattern asks for a line break.
+    pub const PATTERN_LINE_BREAK: &str = "pattern-line-break";
+    /// A pattern that no response can match, for another reason.
+    pub const PATTERN_NEVER_MATCHES: &str = "pattern-never-matches";
+    /// A pattern matches every response.
+    pub const PATTERN_MATCHES_ALL: &str = "pattern-matches-all";
+    /// A pattern needs the slow engine.
+    pub const PATTERN_SLOW: &str = "pattern-slow";
+    /// A pattern hits its bound on a real response.
+    pub const PATTERN_GIVES_UP: &str = "pattern-gives-up";
+    /// Whatever a rule does, another has done already.
+    pub const RULE_SHADOWED: &str = "rule-shadowed";
+    /// Two rules of a scope have one pattern.
+    pub const RULE_SAME_PATTERN: &str = "rule-same-pattern";
+    /// Two rules of a scope act against each other on the same responses.
+    pub const RULE_CONTRADICTS: &str = "rule-contradicts";
+    /// One action of a rule has no effect beside the others.
+    pub const ACTION_WITHOUT_EFFECT: &str = "action-without-effect";
+    /// A stricter override always stands beside this one.
+    pub const OVERRIDE_NEVER_WINS: &str = "override-never-wins";
+    /// An override loosens what the files say (semantics A9).
+    pub const OVERRIDE_LOOSENS: &str = "override-loosens";
+    /// An override sets what the files say already.
+    pub const OVERRIDE_CHANGES_NOTHING: &str = "override-changes-nothing";
+    /// A threshold makes no difference.
+    pub const THRESHOLD_POINTLESS: &str = "threshold-pointless";
+    /// Mail is bounced on a single response.
+    pub const BOUNCE_WITHOUT_THRESHOLD: &str = "bounce-without-threshold";
+    /// An option has the value that an earlier file gives it.
+    pub const OPTION_CHANGES_NOTHING: &str = "option-changes-nothing";
+    /// An option allows more than an earlier file does.
+    pub const OPTION_WEAKER: &str = "option-weaker";
+    /// An option is accepted and has no effect.
+    pub const OPTION_WITHOUT_EFFECT: &str = "option-without-effect";
+    /// `replace_base` drops rules of earlier files.
+    pub const REPLACE_BASE_DROPS_RULES: &str = "replace-base-drops-rules";
+    /// A file cannot be read.
+    pub const UNREADABLE: &str = "unreadable";
+    /// A policy does not pass validation.
+    pub const POLICY_INVALID: &str = "policy-invalid";
 }
 
 /// One thing that is wrong in a file.
@@ -95,6 +157,19 @@ pub struct Finding {
     pub message: String,
     /// What would be accepted.
     pub help: Option<String>,
+    /// Other places that it is about.
+    pub notes: Vec<Note>,
+}
+
+/// A further place that a finding is about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Note {
+    /// File, line and column.
+    pub origin: Origin,
+    /// The same place as bytes of that file's text.
+    pub span: Range<usize>,
+    /// What is there.
+    pub text: String,
 }
 
 impl fmt::Display for Finding {
@@ -147,6 +222,7 @@ mod tests {
             span: 0..1,
             message: "no".to_owned(),
             help: help.map(str::to_owned),
+            notes: Vec::new(),
         }
     }
 

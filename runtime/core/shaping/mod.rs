@@ -3,8 +3,10 @@
 //! * [`parse`] reads one [`Source`] and tells all that is wrong in it as [`Findings`].
 //! * [`Shaping::merge`] lays files over each other into one immutable value that knows where each value came from.
 //! * [`Shaping::matches`] finds the rules for a response, [`Shaping::egress_path`] the options of an egress path.
+//! * [`check`] says what is doubtful in files that load.
 //! * [`option`] and [`options`] are the table of what an egress path can be told.
 
+pub mod check;
 mod digest;
 mod file;
 mod finding;
@@ -25,12 +27,13 @@ mod provider;
 mod rule;
 mod site;
 mod source;
+pub(crate) mod strict;
 mod suggest;
 #[cfg(test)]
 mod tests;
 
 pub use file::File;
-pub use finding::{BadLevel, Finding, Findings, Level, code};
+pub use finding::{BadLevel, Finding, Findings, Level, Note, code};
 pub use load::{LoadOptions, Mx};
 pub use lookup::{Matched, Matches, Shaping};
 pub use merge::Unresolved;

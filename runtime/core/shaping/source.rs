@@ -63,6 +63,14 @@ impl<'t> Lines<'t> {
         (number(line), number(before + 1))
     }
 
+    /// The byte offset of a line and column, both from 1, columns in characters.
+    pub(super) fn offset(&self, line: u32, column: u32) -> usize {
+        let index = |n: u32| usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX);
+        let start = self.starts.get(index(line)).copied().unwrap_or(self.text.len());
+        let rest = self.text.get(start..).unwrap_or("");
+        start + rest.char_indices().nth(index(column)).map_or(rest.len(), |(at, _)| at)
+    }
+
     /// The lines that follow the one that holds the byte at `offset`, without their line breaks.
     pub(super) fn after(&self, offset: usize) -> impl Iterator<Item = &'t str> + use<'_, 't> {
         let next = self.starts.partition_point(|start| *start <= offset);
@@ -93,6 +101,11 @@ mod tests {
         assert_eq!(lines.position(9), (2, 5));
         assert_eq!(lines.position(10), (3, 1));
         assert_eq!(Lines::of("").position(0), (1, 1));
+        for offset in [0, 2, 3, 4, 7, 9, 10] {
+            let (line, column) = lines.position(offset);
+            assert_eq!(lines.offset(line, column), offset);
+        }
+        assert_eq!((lines.offset(9, 1), Lines::of("").offset(1, 1)), (10, 0));
     }
 
     #[test]

@@ -49,6 +49,17 @@ pub struct OptionSpec {
     pub doc: &'static str,
 }
 
+impl OptionSpec {
+    /// What holds when nobody sets it, as a value; none where it is nothing.
+    pub fn default_value(&self) -> Option<serde_json::Value> {
+        match self.default {
+            "nil" => None,
+            // Numbers and the like are written as in JSON, texts without quotes.
+            text => Some(serde_json::from_str(text).unwrap_or_else(|_| text.into())),
+        }
+    }
+}
+
 /// All options, in the order of the documentation.
 pub fn options() -> &'static [OptionSpec] {
     table::OPTIONS

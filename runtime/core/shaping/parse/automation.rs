@@ -1,11 +1,12 @@
 //! The automation rules of a block.
 
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Reader;
-use crate::shaping::file::Draft;
+use crate::shaping::file::{Draft, Places};
 use crate::shaping::finding::code;
 use crate::shaping::node::{Entry, Node, Value};
 use crate::shaping::option::{Kind, duration, option};
@@ -57,6 +58,13 @@ impl Reader<'_> {
             duration: duration?,
             match_internal: match_internal?,
             origin: self.origin(&node.span),
+            places: Places {
+                rule: self.at(&node.span),
+                patterns: self.item_spans(field("regex")),
+                actions: self.item_spans(field("action")),
+                trigger: field("trigger").map(|entry| self.at(&entry.node.span)),
+                duration: field("duration").map_or(0..0, |entry| self.at(&entry.node.span)),
+            },
         })
     }
 
@@ -70,6 +78,15 @@ impl Reader<'_> {
             self.error(code::MISSING_FIELD, &rule.span, format!("field `{name}` is missing"), Some(help.to_owned()));
         }
         field
+    }
+
+    /// Where each item of such a field stands.
+    fn item_spans(&self, entry: Option<&Entry>) -> Vec<Range<usize>> {
+        let items = entry.map_or(&[][..], |entry| match &entry.node.value {
+            Value::List(items) => items,
+            _ => std::slice::from_ref(&entry.node),
+        });
+        items.iter().map(|item| self.at(&item.span)).collect()
     }
 
     /// The items of a field that takes one value or a list of at least one.

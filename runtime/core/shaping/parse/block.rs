@@ -1,9 +1,10 @@
 //! The blocks of a file: `default`, providers, domains.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Reader;
-use crate::shaping::file::{Block, DomainBlock, File, ProviderBlock, SourceBlock};
+use crate::shaping::file::{Block, DomainBlock, File, MatchEntry, ProviderBlock, SourceBlock};
 use crate::shaping::finding::code;
 use crate::shaping::node::{Entry, Node, Value};
 use crate::shaping::option::{Kind, OptionSpec, option, options};
@@ -59,7 +60,7 @@ impl Reader<'_> {
             name: entry.key.to_lowercase().into(),
             mx_rollup: true,
             site: self.site_comment(entry),
-            block: Block::at(self.origin(&entry.span)),
+            block: Block::at(self.origin(&entry.span), self.at(&entry.span)),
         };
         for field in fields {
             if field.key == "mx_rollup" {
@@ -81,13 +82,14 @@ impl Reader<'_> {
         let mut provider = ProviderBlock {
             name: entry.key.as_str().into(),
             criteria: Criteria::default(),
+            matches: Vec::new(),
             connection_limit: None,
             message_rate: None,
-            block: Block::at(self.origin(&entry.span)),
+            block: Block::at(self.origin(&entry.span), self.at(&entry.span)),
         };
         for field in fields {
             match field.key.as_str() {
-                "match" => self.criteria(&mut provider.criteria, field),
+                "match" => self.criteria(&mut provider, field),
                 "provider_connection_limit" => provider.connection_limit = self.value(Kind::Limit, field),
                 "provider_max_message_rate" => provider.message_rate = self.value(Kind::Throttle, field),
                 "sources" => provider.block.sources = self.sources(field, true),
@@ -97,7 +99,7 @@ impl Reader<'_> {
         Some(provider)
     }
 
-    fn criteria(&mut self, criteria: &mut Criteria, field: &Entry) {
+    fn criteria(&mut self, provider: &mut ProviderBlock, field: &Entry) {
         const EXPECTED: &str = "a list of matches, such as `[{MXSuffix=\".example.com\"}]`";
         for item in self.list("match", EXPECTED, &field.node).unwrap_or_default() {
             let [entry] = self.table("match", item).unwrap_or_default() else {
@@ -112,16 +114,21 @@ impl Reader<'_> {
                 }
                 continue;
             };
-            let list = match entry.key.as_str() {
-                "MXSuffix" => &mut criteria.mx_suffixes,
-                "DomainSuffix" => &mut criteria.domain_suffixes,
-                "HostName" => &mut criteria.host_names,
+            let criteria = &mut provider.criteria;
+            let (name, list) = match entry.key.as_str() {
+                "MXSuffix" => ("MXSuffix", &mut criteria.mx_suffixes),
+                "DomainSuffix" => ("DomainSuffix", &mut criteria.domain_suffixes),
+                "HostName" => ("HostName", &mut criteria.host_names),
                 name => {
                     self.unknown(code::UNKNOWN_FIELD, "match", &entry.span, name, MATCH_FIELDS);
                     continue;
                 }
             };
-            list.extend(self.text(&entry.key, "a text, such as `\".example.com\"`", &entry.node).map(str::to_owned));
+            if let Some(text) = self.text(&entry.key, "a text, such as `\".example.com\"`", &entry.node) {
+                list.push(text.to_owned());
+                let span = self.at(&entry.node.span);
+                provider.matches.push(MatchEntry { field: name, text: text.to_owned(), span });
+            }
         }
     }
 
@@ -144,6 +151,7 @@ impl Reader<'_> {
         let mut sources = Vec::new();
         for entry in self.table("sources", &field.node).unwrap_or_default() {
             let mut source = SourceBlock::named(entry.key.as_str().into());
+            source.span = self.at(&entry.span);
             for field in self.table(&entry.key, &entry.node).unwrap_or_default() {
                 if of_provider && field.key == SELECTION_RATE {
                     source.selection_rate = self.value(Kind::Throttle, field);
@@ -214,13 +222,20 @@ impl Reader<'_> {
 }
 
 impl Block {
-    fn at(origin: Origin) -> Self {
-        Self { origin, replace_base: false, params: Params::default(), sources: Vec::new(), automation: Vec::new() }
+    fn at(origin: Origin, span: Range<usize>) -> Self {
+        Self {
+            origin,
+            span,
+            replace_base: false,
+            params: Params::default(),
+            sources: Vec::new(),
+            automation: Vec::new(),
+        }
     }
 }
 
 impl SourceBlock {
     pub(in crate::shaping) fn named(name: Arc<str>) -> Self {
-        Self { name, params: Params::default(), selection_rate: None }
+        Self { name, span: 0..0, params: Params::default(), selection_rate: None }
     }
 }

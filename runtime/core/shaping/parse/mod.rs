@@ -110,7 +110,7 @@ impl<'t> Reader<'t> {
 
     fn add(&mut self, level: Level, code: &'static str, span: &Range<usize>, message: String, help: Option<String>) {
         let origin = self.origin(span);
-        self.findings.push(Finding { code, level, origin, span: self.at(span), message, help });
+        self.findings.push(Finding { code, level, origin, span: self.at(span), message, help, notes: Vec::new() });
     }
 
     fn wrong_type(&mut self, field: &str, expected: &str, node: &Node) {

@@ -1,0 +1,306 @@
+//! What patterns say about all one-line responses there can be, not only about those that are known.
+//!
+//! A response as patterns see it is `CODE ` and a text without line breaks (semantics S6). A pattern of the linear engine is
+//! compiled into an automaton; walking it along with the shape of a response tells whether any response matches, whether all do,
+//! and whether all that match one pattern match another.
+
+use std::collections::HashSet;
+
+use regex_automata::Anchored;
+use regex_automata::MatchKind;
+use regex_automata::dfa::{Automaton, StartKind, dense};
+use regex_automata::nfa::thompson;
+use regex_automata::util::primitives::StateID;
+use regex_automata::util::start;
+use regex_syntax::hir::{Hir, HirKind, Look, Repetition};
+
+/// What one automaton may take, and what building it may take, in bytes.
+const DFA_LIMIT_BYTES: usize = 1 << 20;
+const BUILD_LIMIT_BYTES: usize = 4 << 20;
+/// A walk that comes to more pairs of states than this tells nothing.
+const MOST_STATES: usize = 20_000;
+/// The part of a response in which its text lies; before it come three digits and a space.
+const TEXT: u8 = 4;
+
+/// The texts that a few patterns match somewhere, as far as ASCII goes.
+#[derive(Debug)]
+pub(super) struct Language(dense::DFA<Vec<u32>>);
+
+/// Which characters a response may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Characters {
+    /// What responses really have: anything that is printed, apart from the backslash.
+    Real,
+    /// Backslashes too.
+    Backslash,
+    /// Line breaks too.
+    Breaks,
+}
+
+/// How far the walk along one automaton has come.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+enum Cell {
+    At(StateID),
+    Matched,
+}
+
+impl Characters {
+    fn bytes(self) -> impl Iterator<Item = u8> {
+        (0..=0x7e_u8).filter(move |byte| match byte {
+            b'\\' => self != Self::Real,
+            b'\n' | b'\r' => self == Self::Breaks,
+            b'\t' => true,
+            byte => (0x20..=0x7e).contains(byte),
+        })
+    }
+}
+
+/// A pattern as the automata read it: by bytes, so that classes stay small. On ASCII texts nothing differs.
+pub(super) fn parse(pattern: &str) -> Option<Hir> {
+    if !pattern.is_ascii() {
+        return None;
+    }
+    regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern).ok()
+}
+
+impl Language {
+    /// What any of the patterns matches; `None` where that cannot be told, as with look-around.
+    pub(super) fn of<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Option<Self> {
+        let parsed: Option<Vec<Hir>> = patterns.into_iter().map(parse).collect();
+        Self::of_parsed(&parsed?)
+    }
+
+    pub(super) fn of_parsed(patterns: &[Hir]) -> Option<Self> {
+        let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(DFA_LIMIT_BYTES));
+        let nfa = thompson::Compiler::new().configure(config).build_many_from_hir(patterns).ok()?;
+        let config = dense::Config::new()
+            .start_kind(StartKind::Unanchored)
+            .match_kind(MatchKind::All)
+            .accelerate(false)
+            .dfa_size_limit(Some(DFA_LIMIT_BYTES))
+            .determinize_size_limit(Some(BUILD_LIMIT_BYTES));
+        dense::Builder::new().configure(config).build_from_nfa(&nfa).ok().map(Self)
+    }
+
+    /// Whether some response matches.
+    pub(super) fn matches_some(&self, characters: Characters) -> Option<bool> {
+        walk([self, self], characters, b"2345", |_| false, |[matched, _]| matched)
+    }
+
+    /// The shortest response that matches, where there is one.
+    pub(super) fn example(&self) -> Option<String> {
+        let begin = (0_u8, self.start()?);
+        let mut seen = HashSet::from([begin]);
+        // Each with the place in this list of the one before it, and the byte that led on from there.
+        let mut steps: Vec<((u8, Cell), usize, u8)> = vec![(begin, 0, 0)];
+        let mut at = 0;
+        while let Some(((part, cell), ..)) = steps.get(at).copied() {
+            if part == TEXT && self.matches_at_end(cell) {
+                return Some(trace(&steps, at));
+            }
+            for byte in Characters::Real.bytes().filter(|byte| fits(part, *byte, b"2345")) {
+                let state = ((part + 1).min(TEXT), self.step(cell, byte));
+                if seen.insert(state) {
+                    steps.push((state, at, byte));
+                }
+            }
+            at += 1;
+            if steps.len() > MOST_STATES {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Whether every response that tells of a failure matches.
+    pub(super) fn matches_all(&self) -> Option<bool> {
+        let missed = walk([self, self], Characters::Real, b"45", |[matched, _]| matched, |[matched, _]| !matched);
+        missed.map(|missed| !missed)
+    }
+
+    /// Whether every response that matches here matches there.
+    pub(super) fn is_within(&self, other: &Self) -> Option<bool> {
+        let goal = |[here, there]: [bool; 2]| here && !there;
+        walk([self, other], Characters::Real, b"2345", |[_, there]| there, goal).map(|outside| !outside)
+    }
+
+    fn start(&self) -> Option<Cell> {
+        let begin = start::Config::new().anchored(Anchored::No);
+        self.0.start_state(&begin).ok().map(Cell::At)
+    }
+
+    fn step(&self, cell: Cell, byte: u8) -> Cell {
+        match cell {
+            Cell::At(state) => match self.0.next_state(state, byte) {
+                next if self.0.is_match_state(next) => Cell::Matched,
+                next => Cell::At(next),
+            },
+            Cell::Matched => Cell::Matched,
+        }
+    }
+
+    /// Whether what was read, with nothing after it, matches.
+    fn matches_at_end(&self, cell: Cell) -> bool {
+        match cell {
+            Cell::At(state) => self.0.is_match_state(self.0.next_eoi_state(state)),
+            Cell::Matched => true,
+        }
+    }
+}
+
+/// The bytes that led to a step.
+fn trace(steps: &[((u8, Cell), usize, u8)], mut at: usize) -> String {
+    let mut bytes = Vec::new();
+    while let Some((_, before, byte)) = steps.get(at).filter(|_| at > 0) {
+        bytes.push(*byte);
+        at = *before;
+    }
+    bytes.iter().rev().map(|byte| char::from(*byte)).collect()
+}
+
+/// Whether there is a response at whose end `goal` holds. What `is_over` is not followed any further.
+fn walk(
+    languages: [&Language; 2],
+    characters: Characters,
+    first: &[u8],
+    is_over: impl Fn([bool; 2]) -> bool,
+    goal: impl Fn([bool; 2]) -> bool,
+) -> Option<bool> {
+    let [one, other] = languages;
+    let begin = (0_u8, [one.start()?, other.start()?]);
+    let (mut seen, mut open) = (HashSet::from([begin]), vec![begin]);
+    let bytes: Vec<u8> = characters.bytes().collect();
+    while let Some((part, cells)) = open.pop() {
+        if part == TEXT && goal([one.matches_at_end(cells[0]), other.matches_at_end(cells[1])]) {
+            return Some(true);
+        }
+        let next = bytes.iter().filter(|byte| fits(part, **byte, first));
+        for cells in next.map(|byte| [one.step(cells[0], *byte), other.step(cells[1], *byte)]) {
+            let state = ((part + 1).min(TEXT), cells);
+            if is_over(cells.map(|cell| cell == Cell::Matched)) || !seen.insert(state) {
+                continue;
+            }
+            open.push(state);
+        }
+        if seen.len() > MOST_STATES {
+            return None;
+        }
+    }
+    Some(false)
+}
+
+/// Whether the byte may stand in this part of a response.
+fn fits(part: u8, byte: u8, first: &[u8]) -> bool {
+    match part {
+        0 => first.contains(&byte),
+        1 | 2 => byte.is_ascii_digit(),
+        3 => byte == b' ',
+        _ => true,
+    }
+}
+
+/// The pattern without its anchors.
+pub(super) fn without_anchors(pattern: &Hir) -> Hir {
+    match pattern.kind() {
+        HirKind::Repetition(repetition) => {
+            let sub = Box::new(without_anchors(&repetition.sub));
+            Hir::repetition(Repetition { sub, ..repetition.clone() })
+        }
+        HirKind::Capture(capture) => without_anchors(&capture.sub),
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(without_anchors).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(without_anchors).collect()),
+        HirKind::Look(Look::WordAscii | Look::WordAsciiNegate)
+        | HirKind::Empty
+        | HirKind::Literal(_)
+        | HirKind::Class(_) => pattern.clone(),
+        HirKind::Look(_) => Hir::empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn language(pattern: &str) -> Language {
+        Language::of([pattern]).unwrap()
+    }
+
+    #[test]
+    fn s6_some_responses_match_or_none() {
+        for (pattern, expected) in [
+            ("busy", true),
+            (r"^421 4\.7\.0 \[TSS04\]$", true),
+            ("^Too many", false),
+            ("busy$.", false),
+            ("^45 ", false),
+            ("^4[25]1 ", true),
+            (r"\[HCM1\]", true),
+            (r"\\[HCM1\\] Your mail", false),
+            ("a\nb", false),
+            (r"\bbusy\b", true),
+            (r"b\bu", false),
+            ("^421$", false),
+            (r"(?i)ſ|^\d{3} SPAM", false),
+        ] {
+            let language = Language::of([pattern]);
+            assert_eq!(
+                language.map(|l| l.matches_some(Characters::Real)),
+                pattern.is_ascii().then_some(Some(expected)),
+                "{pattern}"
+            );
+        }
+        assert_eq!(language(r"\\x").matches_some(Characters::Backslash), Some(true));
+        assert_eq!(language("a\nb").matches_some(Characters::Backslash), Some(false));
+        assert_eq!(language("a\nb").matches_some(Characters::Breaks), Some(true));
+        assert!(Language::of([r"(?=a)b"]).is_none());
+        assert!(Language::of([r"(\w+) \1"]).is_none());
+    }
+
+    #[test]
+    fn s6_an_example_of_what_matches() {
+        for (pattern, expected) in [
+            ("", Some("200 ")),
+            (r"^421 4\.7\.0 x+$", Some("421 4.7.0 x")),
+            ("551", Some("551 ")),
+            ("^x", None),
+            ("ab{2}c", Some("200 abbc")),
+        ] {
+            assert_eq!(language(pattern).example().as_deref(), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn s6_all_failures_match_or_not() {
+        for (pattern, expected) in
+            [("", true), (".*", true), (r"^\d", true), ("^[45]", true), ("^4", false), (r"\w", true), ("a", false)]
+        {
+            assert_eq!(language(pattern).matches_all(), Some(expected), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn s6_one_pattern_within_another() {
+        for (inner, outer, expected) in [
+            (r"421 4\.7\.0 \[TSS04\]", r"\[TS?S04\]", true),
+            (r"\[TS?S04\]", r"421 4\.7\.0 \[TSS04\]", false),
+            ("554.*Reject due to policy restrictions.", "Reject due to policy restrictions.", true),
+            ("busy", "busy", true),
+            ("busy", "(?i)BUSY", true),
+            ("(?i)BUSY", "busy", false),
+            ("^421 x", "421", true),
+            ("421", "^421", false),
+            (r"\bfull\b", "full", true),
+            ("full", r"\bfull\b", false),
+        ] {
+            assert_eq!(language(inner).is_within(&language(outer)), Some(expected), "{inner} {outer}");
+        }
+    }
+
+    #[test]
+    fn s6_anchors_are_taken_out() {
+        let bare = |pattern: &str| Language::of_parsed(&[without_anchors(&parse(pattern).unwrap())]).unwrap();
+        assert_eq!(bare("^Too many").matches_some(Characters::Real), Some(true));
+        assert_eq!(bare("(?:(a$)b|c$d)+").matches_some(Characters::Real), Some(true));
+        assert_eq!(bare(r"b\bu").matches_some(Characters::Real), Some(false));
+    }
+}

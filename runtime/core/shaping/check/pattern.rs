@@ -1,0 +1,134 @@
+//! Patterns that cannot do what they are for.
+
+use super::desk::{Desk, Spot};
+use super::language::{Characters, Language, parse, without_anchors};
+use super::layer::Layers;
+use crate::shaping::finding::code;
+use crate::shaping::pattern::{Exceeded, Pattern};
+
+/// Why no response matches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Never {
+    Escaped,
+    Broken,
+    Anchored,
+    Contrary,
+}
+
+pub(super) fn check(desk: &mut Desk<'_>, scope: &Layers<'_>) {
+    for (file, draft) in scope.rules() {
+        for (pattern, span) in draft.patterns.iter().zip(&draft.places.patterns) {
+            one(desk, &Spot::new(file, span), pattern);
+        }
+    }
+}
+
+fn one(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern) {
+    let text = &pattern.text;
+    let matches = |response: &String| pattern.is_match(response) == Ok(true);
+    let language = Language::of([&**text]);
+    let none = language.as_ref().is_some_and(|language| language.matches_some(Characters::Real) == Some(false));
+    if none && !desk.input.responses.iter().any(matches) {
+        never(desk, spot, text);
+    } else if language.is_some_and(|language| language.matches_all() == Some(true)) {
+        let message = format!("pattern `{text}` matches every response");
+        let help = "the rule acts on any failure at all; name the words or the code that it is meant for";
+        desk.warn(code::PATTERN_MATCHES_ALL, spot, message, help);
+    }
+    if !pattern.is_plain() {
+        slow(desk, spot, pattern);
+    }
+}
+
+fn never(desk: &mut Desk<'_>, spot: &Spot, text: &str) {
+    let (code, why, help) = match why_never(text) {
+        Never::Escaped => (
+            code::PATTERN_ESCAPED_TWICE,
+            "it asks for a backslash, and no response has one: its escapes are escaped once too often",
+            format!(
+                "in `'''` and `'` a backslash stands for itself, in `\"` it is written twice; meant is `{}`",
+                unescaped(text)
+            ),
+        ),
+        Never::Broken => (
+            code::PATTERN_LINE_BREAK,
+            "it asks for a line break, and patterns see a response as one line",
+            "line breaks of a response become spaces: write a space, or `.*`".to_owned(),
+        ),
+        Never::Anchored => (
+            code::PATTERN_ANCHOR,
+            "its anchors cannot hold: a response begins with its code and a space, as in `421 4.7.0 Try again`",
+            "write `^4\\d\\d .*` before the words, or leave `^` and `$` out".to_owned(),
+        ),
+        Never::Contrary => (
+            code::PATTERN_NEVER_MATCHES,
+            "no line of code, enhanced code and text can hold it",
+            "a response is one line, as in `421 4.7.0 Try again`".to_owned(),
+        ),
+    };
+    desk.warn(code, spot, format!("pattern `{}` never matches: {why}", on_one_line(text)), help);
+}
+
+/// A pattern on one line.
+fn on_one_line(text: &str) -> String {
+    text.replace('\r', "\\r").replace('\n', "\\n")
+}
+
+fn why_never(text: &str) -> Never {
+    let some = |language: Option<Language>, characters| language.and_then(|l| l.matches_some(characters)) == Some(true);
+    if some(Language::of([text]), Characters::Backslash) {
+        Never::Escaped
+    } else if some(Language::of([text]), Characters::Breaks) {
+        Never::Broken
+    } else if some(parse(text).and_then(|hir| Language::of_parsed(&[without_anchors(&hir)])), Characters::Real) {
+        Never::Anchored
+    } else {
+        Never::Contrary
+    }
+}
+
+/// The pattern with one level of escapes less.
+fn unescaped(text: &str) -> String {
+    text.replace("\\\\", "\\")
+}
+
+fn slow(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern) {
+    let text = &pattern.text;
+    let exceeded = desk.input.responses.iter().find(|response| pattern.is_match(response) == Err(Exceeded));
+    if let Some(response) = exceeded {
+        let message = format!("pattern `{text}` is given up on a real response: it goes back too often");
+        let help = format!(
+            "the response is `{response}`; write it without look-around and back-references, or make what repeats more exact"
+        );
+        desk.warn(code::PATTERN_GIVES_UP, spot, message, help);
+        return;
+    }
+    let help = if text.contains("(?!.*KumoMTA internal") {
+        "what the mail host answers itself matches no rule without `match_internal`: the look-ahead is not needed"
+    } else {
+        "look-around and back-references are tried step by step, and given up when that takes too long; most can be written without"
+    };
+    desk.warn(code::PATTERN_SLOW, spot, format!("pattern `{text}` needs the slow engine"), help);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s6_why_a_pattern_never_matches() {
+        for (pattern, expected) in [
+            (r"\\[HCM1\\] Your mail from \d+\.\d+", Never::Escaped),
+            (r"421 4\\.7\\.0", Never::Escaped),
+            ("first\nsecond", Never::Broken),
+            (r"first\r?\nsecond", Never::Broken),
+            ("^Too many", Never::Anchored),
+            ("busy$ now", Never::Anchored),
+            (r"b\bu", Never::Contrary),
+        ] {
+            assert_eq!(why_never(pattern), expected, "{pattern}");
+        }
+        assert_eq!(unescaped(r"\\[HCM1\\] \d"), r"\[HCM1\] \d");
+        assert_eq!(on_one_line("a\r\nb"), r"a\r\nb");
+    }
+}
