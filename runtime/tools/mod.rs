@@ -8,6 +8,7 @@ mod demo;
 mod player;
 mod scene;
 mod show;
+mod spec;
 mod traffic;
 mod up;
 
@@ -23,11 +24,14 @@ pub struct Arguments {
 enum Command {
     /// Run the policies of a folder in one process, and watch what they decide
     Up(up::Arguments),
+    /// Run specs in Lua: tests of policies and rules, with time under control
+    Test(spec::Arguments),
 }
 
 /// Runs the subcommand; tells the exit status where nothing went wrong.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Up(arguments) => up::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Test(arguments) => spec::run(&arguments),
     }
 }
