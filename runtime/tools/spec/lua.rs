@@ -113,8 +113,11 @@ impl Spec {
 pub(super) fn trouble(raised: &Raised, file: &Path) -> Trouble {
     let traceback = raised.traceback().map(frames).unwrap_or_default();
     let file = format!("{}:", file.display());
-    let line = traceback.iter().find_map(|frame| frame.strip_prefix(&file)?.split(':').next()?.parse().ok());
-    Trouble { message: raised.message().to_owned(), line, traceback }
+    let message = raised.message().to_owned();
+    // What does not parse has no call stack, and says it in the message.
+    let places = traceback.iter().chain([&message]);
+    let line = places.into_iter().find_map(|place| place.strip_prefix(&file)?.split(':').next()?.parse().ok());
+    Trouble { message, line, traceback }
 }
 
 fn message(value: &Value) -> mlua::Result<String> {

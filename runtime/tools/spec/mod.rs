@@ -7,7 +7,7 @@ mod parallel;
 mod report;
 mod session;
 mod test;
-mod world;
+pub mod world;
 
 use std::io;
 use std::path::{Path, PathBuf};

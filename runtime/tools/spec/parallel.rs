@@ -10,7 +10,7 @@ pub(super) fn each<T: Sync, R: Send>(
     jobs: usize,
     items: &[T],
     work: impl Fn(&T) -> R + Sync,
-    enough: impl Fn(&R) -> bool,
+    enough: impl Fn(&R) -> bool + Sync,
     mut show: impl FnMut(&T, R),
 ) {
     let next = AtomicUsize::new(0);
@@ -18,12 +18,16 @@ pub(super) fn each<T: Sync, R: Send>(
     let (sender, results) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, items.len().max(1)) {
-            let (sender, next, stop, work) = (sender.clone(), &next, &stop, &work);
+            let (sender, next, stop, work, enough) = (sender.clone(), &next, &stop, &work, &enough);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(item) = items.get(at) else { return };
-                    if sender.send((at, work(item))).is_err() {
+                    let result = work(item);
+                    if enough(&result) {
+                        stop.store(true, Ordering::Relaxed);
+                    }
+                    if sender.send((at, result)).is_err() {
                         return;
                     }
                 }
@@ -33,9 +37,6 @@ pub(super) fn each<T: Sync, R: Send>(
         let mut waiting = BTreeMap::new();
         let mut expected = 0;
         for (at, result) in results {
-            if enough(&result) {
-                stop.store(true, Ordering::Relaxed);
-            }
             waiting.insert(at, result);
             while let Some(result) = waiting.remove(&expected) {
                 show(&items[expected], result);

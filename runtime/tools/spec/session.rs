@@ -126,11 +126,7 @@ impl Session {
         work: impl AsyncFnOnce(&Spec) -> Result<T, Error>,
         stopped: oneshot::Receiver<()>,
     ) -> Result<(T, world::Seen), Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .start_paused(true)
-            .build()
-            .context("making a runtime for the spec")?;
+        let runtime = world::runtime().context("making a runtime for the spec")?;
         let local = LocalSet::new();
         let ended = local.block_on(&runtime, self.perform(work, stopped));
         drop(local);

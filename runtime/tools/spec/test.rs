@@ -85,6 +85,14 @@ pub(super) struct Unloaded {
     pub(super) trouble: Trouble,
 }
 
+impl Unloaded {
+    /// `a_spec.lua:12`; without a line where nobody knows it.
+    pub(super) fn place(&self) -> String {
+        let file = self.file.display();
+        self.trouble.line.map_or_else(|| file.to_string(), |line| format!("{file}:{line}"))
+    }
+}
+
 /// How it went in all.
 #[derive(Debug, Default)]
 pub(super) struct Summary {

@@ -108,7 +108,7 @@ impl<W: Write> Report for Human<W> {
         }
         for spec in std::mem::take(&mut self.unloaded) {
             let head = self.paint(Status::Error, "DOES NOT LOAD");
-            writeln!(self.out, "\n{head}  {}", spec.file.display())?;
+            writeln!(self.out, "\n{head}  {}", spec.place())?;
             write_indented(&mut self.out, "  ", &in_full(&spec.trouble))?;
         }
         if let Some(coverage) = coverage {
@@ -161,5 +161,7 @@ pub(in crate::tools::spec) fn say_coverage(out: &mut impl Write, before: &str, c
     let matched = coverage.rules.iter().filter(|rule| rule.matched).count();
     writeln!(out, "{before}rules that matched: {matched} of {}; no test made these match:", coverage.rules.len())?;
     let never = coverage.rules.iter().filter(|rule| !rule.matched);
-    never.into_iter().try_for_each(|rule| writeln!(out, "{before}  {}:{}  {}", rule.file, rule.line, rule.name))
+    never
+        .into_iter()
+        .try_for_each(|rule| writeln!(out, "{before}  {}:{}  {}", rule.file.display(), rule.line, rule.name))
 }

@@ -27,6 +27,7 @@ impl<W: Write> Report for Json<W> {
         self.say(&json!({
             "type": "unloaded",
             "file": spec.file.display().to_string(),
+            "line": spec.trouble.line,
             "message": spec.trouble.message,
             "traceback": spec.trouble.traceback,
         }))
@@ -62,7 +63,7 @@ impl<W: Write> Report for Json<W> {
             self.say(&json!({ "type": "lines", "file": file.name, "code": lines.code.len(), "missed": missed }))?;
         }
         for rule in coverage.iter().flat_map(|coverage| &coverage.rules) {
-            let (file, line) = (&rule.file, rule.line);
+            let (file, line) = (rule.file.display().to_string(), rule.line);
             self.say(
                 &json!({ "type": "rule", "file": file, "line": line, "name": rule.name, "matched": rule.matched }),
             )?;

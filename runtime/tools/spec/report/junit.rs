@@ -6,7 +6,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Report, in_full, place, say_coverage};
 use crate::tools::spec::coverage::Coverage;
-use crate::tools::spec::test::{Outcome, Status, Summary, Test, Unloaded};
+use crate::tools::spec::test::{Outcome, Status, Summary, Test, Trouble, Unloaded};
 
 pub(super) struct Junit<W> {
     out: W,
@@ -28,7 +28,7 @@ impl<W: Write> Junit<W> {
 }
 
 /// What did not go well: its first line, and all of it.
-fn bad(kind: NonSuccessKind, place: &str, trouble: &crate::tools::spec::test::Trouble) -> TestCaseStatus {
+fn bad(kind: NonSuccessKind, place: &str, trouble: &Trouble) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
     status.set_message(trouble.message.lines().next().unwrap_or_default());
     status.set_description(format!("{place}: {}", in_full(trouble)));
@@ -38,7 +38,7 @@ fn bad(kind: NonSuccessKind, place: &str, trouble: &crate::tools::spec::test::Tr
 impl<W: Write> Report for Junit<W> {
     fn unloaded(&mut self, spec: &Unloaded) -> io::Result<()> {
         let file = spec.file.display().to_string();
-        let mut case = TestCase::new("loads", bad(NonSuccessKind::Error, &file, &spec.trouble));
+        let mut case = TestCase::new("loads", bad(NonSuccessKind::Error, &spec.place(), &spec.trouble));
         case.set_classname(&*file);
         self.suite(&file).add_test_case(case);
         Ok(())
@@ -60,7 +60,8 @@ impl<W: Write> Report for Junit<W> {
         let mut case = TestCase::new(&*test.name, status);
         case.set_classname(&*file).set_time(outcome.took);
         if !outcome.printed.is_empty() {
-            case.set_system_out(&*outcome.printed);
+            // Tabs would be left out as control characters.
+            case.set_system_out(outcome.printed.replace('\t', "    "));
         }
         self.suite(&file).add_test_case(case);
         Ok(())

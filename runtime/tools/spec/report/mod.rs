@@ -8,7 +8,7 @@ mod tap;
 use std::io::{self, IsTerminal as _, Write};
 
 use super::coverage::Coverage;
-use super::test::{Outcome, Summary, Test, Unloaded};
+use super::test::{Outcome, Summary, Test, Trouble, Unloaded};
 
 pub(super) use human::say_coverage;
 
@@ -60,7 +60,7 @@ fn place(test: &Test, outcome: &Outcome) -> String {
 }
 
 /// What went wrong with its call stack, as several lines.
-fn in_full(trouble: &super::test::Trouble) -> String {
+fn in_full(trouble: &Trouble) -> String {
     let mut text = trouble.message.clone();
     if !trouble.traceback.is_empty() {
         text.push_str("\nstack traceback:");

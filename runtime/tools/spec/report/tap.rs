@@ -46,7 +46,7 @@ impl<W: Write> Report for Tap<W> {
         let number = self.number()?;
         let file = spec.file.display().to_string();
         writeln!(self.out, "not ok {number} - {} loads", escaped(&file))?;
-        self.explain(&file, &spec.trouble)
+        self.explain(&spec.place(), &spec.trouble)
     }
 
     fn test(&mut self, test: &Test, outcome: Outcome) -> io::Result<()> {
@@ -55,7 +55,8 @@ impl<W: Write> Report for Tap<W> {
         match outcome.status {
             Status::Passed => writeln!(self.out, "ok {number} - {name}")?,
             Status::Pending => {
-                writeln!(self.out, "ok {number} - {name} # SKIP {}", escaped(&outcome.trouble.message))?;
+                let line = format!("ok {number} - {name} # SKIP {}", escaped(&outcome.trouble.message));
+                writeln!(self.out, "{}", line.trim_end())?;
             }
             Status::Failed | Status::Error => {
                 writeln!(self.out, "not ok {number} - {name}")?;

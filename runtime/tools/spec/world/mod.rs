@@ -1,52 +1,68 @@
-//! Daemons, mail hosts and providers for specs.
+//! What specs can do beyond plain Lua.
 
 use std::path::PathBuf;
 
 use kumo_tsa_core::wire::Time;
 use mlua::Lua;
 
-/// Where a spec stands.
+/// Where and when a test is played.
 #[derive(Clone, Debug)]
-pub(in crate::tools) struct Context {
-    /// A folder for this test alone.
-    pub(in crate::tools) dir: PathBuf,
-    /// The folder of the spec.
-    pub(in crate::tools) spec_dir: PathBuf,
-    /// What the clock shows at first.
-    pub(in crate::tools) clock_start: Time,
+pub struct Context {
+    /// A folder of the test's own.
+    pub dir: PathBuf,
+    /// The folder of the spec file, which the files that it names are looked for in.
+    pub spec_dir: PathBuf,
+    /// What the clock shows first.
+    pub clock_start: Time,
 }
 
-/// What a test has started.
+/// All that a test has started.
 #[derive(Debug)]
-pub(in crate::tools) struct World(Context);
+pub struct World(#[expect(dead_code, reason = "nothing can be started yet")] Context);
 
-/// What a test came by.
-#[derive(Debug, Default)]
-pub(in crate::tools) struct Seen {
-    pub(in crate::tools) rules: Vec<RuleSeen>,
+/// What a test has seen of shaping files.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Seen {
+    /// The rules that its daemons had in force, by place.
+    pub rules: Vec<RuleSeen>,
 }
 
-/// A rule of a shaping file that was loaded.
-#[derive(Debug)]
-pub(in crate::tools) struct RuleSeen {
-    pub(in crate::tools) file: String,
-    pub(in crate::tools) line: usize,
-    pub(in crate::tools) name: String,
-    /// Whether a record made it match.
-    pub(in crate::tools) matched: bool,
+/// A rule that a daemon had in force.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct RuleSeen {
+    /// The file, where it is on this machine.
+    pub file: PathBuf,
+    /// The line, counted from 1.
+    pub line: u32,
+    /// Its pattern.
+    pub name: String,
+    /// Whether a record matched it.
+    pub matched: bool,
 }
 
 /// Puts the functions into a Lua context.
 #[allow(clippy::unnecessary_wraps, reason = "functions that are put there may fail to be made")]
-pub(in crate::tools) fn install(_lua: &Lua, context: Context) -> mlua::Result<World> {
+pub fn install(_lua: &Lua, context: Context) -> mlua::Result<World> {
     Ok(World(context))
 }
 
 impl World {
     /// Stops all that runs.
     #[allow(clippy::unused_async, reason = "hosts take a while to stop")]
-    pub(in crate::tools) async fn end(self) -> Seen {
-        tracing::trace!(dir = %self.0.dir.display(), spec = %self.0.spec_dir.display(), start = ?self.0.clock_start, "world ends");
+    pub async fn end(self) -> Seen {
         Seen::default()
     }
+}
+
+/// A runtime that tests can be played on: one thread, with time that advances when nothing is left to do.
+///
+/// # Errors
+/// When the system does not give what it takes.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        // On a busy machine the kernel may still be at bringing what was sent over loopback; time must not leap over that.
+        .on_thread_park(std::thread::yield_now)
+        .build()
 }
