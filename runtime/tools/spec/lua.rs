@@ -134,6 +134,7 @@ fn frames(traceback: &str) -> Vec<String> {
         line.contains("/lua/testing.lua:")
             || line.contains("/lua/testing.lua'")
             || line.starts_with("kumo:")
+            || line.starts_with("__mlua_async_poll:")
             || line.starts_with("[C]: in ")
     };
     let lines = traceback.lines().skip_while(|line| *line != "stack traceback:").skip(1).map(str::trim);

@@ -6,7 +6,7 @@ use super::{Report, in_full, place, write_indented};
 use crate::tools::spec::coverage::Coverage;
 use crate::tools::spec::test::{Outcome, Status, Summary, Test, Unloaded};
 
-/// Dots in a line.
+/// Dots in a line; characters of a pattern.
 const WIDTH: usize = 80;
 
 pub(super) struct Human<W> {
@@ -142,6 +142,14 @@ fn in_words(summary: &Summary) -> String {
     format!("{tests}: {}, in {:.2} s", parts.join(", "), summary.took.as_secs_f64())
 }
 
+/// The beginning of a long pattern.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
 /// Coverage as lines of text, each after `before`.
 pub(in crate::tools::spec) fn say_coverage(out: &mut impl Write, before: &str, coverage: &Coverage) -> io::Result<()> {
     writeln!(out, "{before}lines that ran:")?;
@@ -160,8 +168,8 @@ pub(in crate::tools::spec) fn say_coverage(out: &mut impl Write, before: &str, c
     }
     let matched = coverage.rules.iter().filter(|rule| rule.matched).count();
     writeln!(out, "{before}rules that matched: {matched} of {}; no test made these match:", coverage.rules.len())?;
-    let never = coverage.rules.iter().filter(|rule| !rule.matched);
-    never
-        .into_iter()
-        .try_for_each(|rule| writeln!(out, "{before}  {}:{}  {}", rule.file.display(), rule.line, rule.name))
+    coverage.rules.iter().filter(|rule| !rule.matched).try_for_each(|rule| {
+        let (file, name) = (rule.file.display(), shortened(&rule.name));
+        writeln!(out, "{before}  {file}:{}  {name}", rule.line)
+    })
 }
