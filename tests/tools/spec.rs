@@ -310,8 +310,8 @@ fn what_surrounds_a_test_runs_from_the_outside_in_and_back() {
     let ran = Folder::with(text).run(&["--format", "json"]);
     let printed = |name: &str| {
         let lines = ran.out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        let test = lines.into_iter().find(|line| line["name"] == name).unwrap();
-        format!("{}: {}", test["status"].as_str().unwrap(), test["printed"].as_str().unwrap().trim_end())
+        let found = lines.into_iter().find(|line| line["name"] == name).unwrap();
+        format!("{}: {}", found["status"].as_str().unwrap(), found["printed"].as_str().unwrap().trim_end())
     };
     assert_eq!(printed("outer inner test"), "passed: file outer 1 outer 2 inner test finally /inner /outer");
     assert_eq!(printed("outer inner failing"), "failed: file outer 1 outer 2 inner finally /inner /outer");
