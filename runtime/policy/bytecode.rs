@@ -114,7 +114,8 @@ mod tests {
     use super::*;
 
     fn lines_of(text: &str) -> Vec<usize> {
-        let chunk = mlua::Lua::new().load(text).into_function().unwrap();
+        let lua = mlua::Lua::new();
+        let chunk = lua.load(text).into_function().unwrap();
         lines(&chunk.dump(false)).unwrap().into_iter().collect()
     }
 
@@ -123,14 +124,15 @@ mod tests {
         let text = "-- a comment\nlocal a = 1.5\n\nlocal function f(x)\n  if x then\n    return 'yes'\n  end\n  return 7\nend\nf(a)\n";
         assert_eq!(lines_of(text), [2, 5, 6, 8, 9, 10]);
         let far = format!("local a = 1{}a = 'x'\nreturn function(...)\n  return ...\nend\n", "\n".repeat(300));
-        assert_eq!(lines_of(&far), [1, 301, 302, 303, 304]);
+        assert_eq!(lines_of(&far), [1, 301, 303, 304]);
     }
 
     #[test]
     fn what_is_no_chunk_has_no_lines() {
         assert_eq!(lines(b"local x"), None);
         assert_eq!(lines(b""), None);
-        let chunk = mlua::Lua::new().load("local x = 1 return x").into_function().unwrap().dump(false);
+        let lua = mlua::Lua::new();
+        let chunk = lua.load("local x = 1 return x").into_function().unwrap().dump(false);
         assert_eq!(lines(&chunk[..chunk.len() - 1]), None);
     }
 }
