@@ -142,6 +142,13 @@ impl Resolver {
         Self::replace(host, source)
     }
 
+    /// As [`replace`](Self::replace), whatever the policy configures later.
+    pub fn settle(host: &Host, source: Source) -> Result<(), Error> {
+        Self::replace(host, source)?;
+        PerHost::of(host).settled.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Lets the host answer DNS from zone files and nothing else (`--zones`), whatever the policy configures. Errors name
     /// file and line.
     pub fn use_zones<P: AsRef<Path>>(host: &Host, files: &[P]) -> Result<(), Error> {

@@ -16,6 +16,8 @@ use super::{Error, parse_name};
 const DEFAULT_TTL: u32 = 300;
 /// How many CNAMEs are followed.
 const MAX_ALIASES: usize = 8;
+/// The wildcard that covers every name that nothing else does.
+const ROOT_WILDCARD: &str = "*.";
 
 /// Zones that answer for the names in them. Every other name does not exist; nothing is asked outside.
 ///
@@ -126,7 +128,7 @@ impl Content {
             }
             rest = parent;
         }
-        None
+        self.records.get(ROOT_WILDCARD).map(Vec::as_slice)
     }
 }
 

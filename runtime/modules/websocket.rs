@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 
 use super::function::{Functions, failure};
-use super::http::{Response, explained, header, tls_config};
+use super::http::{Response, explained, header, led, tls_config};
 use super::time::TimeDelta;
 use crate::host::Host;
 use crate::policy;
@@ -78,6 +78,12 @@ pub fn install(lua: &Lua, host: &Host) -> Result<()> {
 async fn connect(host: &Host, url: &str, options: &Options) -> Result<(Stream, Response)> {
     let failed = |why: String| failure(format!("connecting to `{url}`: {why}"));
     let mut request = url.into_client_request().map_err(|e| failed(explained(&e)))?;
+    if let Ok(parsed) = reqwest::Url::parse(url) {
+        let there = led(host, parsed.clone()).map_err(|e| failed(e.to_string()))?;
+        if there != parsed {
+            request = there.as_str().into_client_request().map_err(|e| failed(explained(&e)))?;
+        }
+    }
     for (name, value) in &options.headers {
         let (name, value) = header(name, value.as_bytes())?;
         request.headers_mut().insert(name, value);

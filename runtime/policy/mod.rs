@@ -179,6 +179,13 @@ impl Policy {
         self.0.handled.lock().unwrap_or_else(PoisonError::into_inner).contains(event)
     }
 
+    /// The events that had a handler when the policy file was run last, sorted.
+    pub fn events(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.0.handled.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The host that it runs on.
     pub fn host(&self) -> &Host {
         &self.0.host

@@ -85,13 +85,15 @@ fn client(host: &Host) -> Result<reqwest::Client, String> {
 
 async fn fetch_url(host: &Host, url: &str, timeout: Duration) -> Result<String, String> {
     let client = client(host)?;
+    let parsed = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
+    let url = http::led(host, parsed).map_err(|error| error.to_string())?;
     let Ok(outcome) = tokio::time::timeout(timeout, get(&client, url, timeout)).await else {
         return Err(format!("no answer within {}", format_duration(timeout)));
     };
     outcome
 }
 
-async fn get(client: &reqwest::Client, url: &str, timeout: Duration) -> Result<String, String> {
+async fn get(client: &reqwest::Client, url: reqwest::Url, timeout: Duration) -> Result<String, String> {
     let failed = |error: reqwest::Error| policy::explain(&error.without_url());
     // The client has a limit of its own, which must not come first.
     let request = client.get(url).timeout(timeout.saturating_mul(2));

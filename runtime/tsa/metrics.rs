@@ -170,6 +170,11 @@ impl Metrics {
         self.of_rules.matches.count(rule.id, &rule.origin, find);
     }
 
+    /// The rules that have matched so far.
+    pub(super) fn matched_rules(&self) -> Vec<RuleId> {
+        self.of_rules.matches.known()
+    }
+
     pub(super) fn acted(&self, rule: &RuleFacts) {
         let labels = || RuleLabels { rule: rule.pattern.to_string(), origin: rule.origin.to_string() };
         self.of_rules.effects.count(rule.id, &rule.origin, || self.effects.get_or_create_owned(&labels()));
@@ -195,6 +200,10 @@ struct OfRules {
 struct AtHand(Mutex<HashMap<RuleId, (Origin, Counter)>>);
 
 impl AtHand {
+    fn known(&self) -> Vec<RuleId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    }
+
     /// Counts one more for the rule; `find` finds the counter of a rule that is new here, or stands elsewhere now.
     fn count(&self, id: RuleId, origin: &Origin, find: impl FnOnce() -> Counter) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

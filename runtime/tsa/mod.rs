@@ -7,6 +7,7 @@ mod announce;
 mod engine;
 mod feed;
 mod http;
+mod insight;
 mod lua;
 mod matched;
 mod metrics;
@@ -16,5 +17,6 @@ mod service;
 mod told;
 
 pub use engine::LoadError;
+pub use insight::{Insight, Unpublished};
 pub use lua::install;
-pub use service::{Daemon, Error};
+pub use service::{Daemon, Error, installs};

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::engine::{Engine, LoadError};
 use super::http::{App, handler};
+use super::insight::Insight;
 use super::lua::{self, StoreWish, TSA_INIT, Wishes};
 use super::metrics::Metrics;
 use super::rules::{self, Reload};
@@ -99,6 +100,11 @@ impl Daemon {
         self.engine.watch()
     }
 
+    /// The daemon as one sees it that stands beside it.
+    pub fn insight(&self) -> Insight {
+        Insight::new(self.engine.clone())
+    }
+
     /// The host that it runs on.
     pub fn host(&self) -> &Host {
         &self.host
@@ -123,7 +129,7 @@ impl Daemon {
 }
 
 /// What the policy of a daemon sees.
-fn installs() -> Vec<Install> {
+pub fn installs() -> Vec<Install> {
     let mut installs = modules::standard().to_vec();
     installs.extend([shaping::install as Install, lua::install, modules::absent::install_mail]);
     installs

@@ -2,3 +2,4 @@
 
 mod spec;
 mod up;
+mod world;

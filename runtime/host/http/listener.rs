@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use tokio_rustls::TlsAcceptor;
 
 use super::tls;
-use crate::host::Host;
 use crate::host::listening::{self, BindError, Listening};
+use crate::host::{Host, Neighbourhood};
 
 /// What a listener is asked to do.
 #[derive(Clone, Debug)]
@@ -82,7 +82,9 @@ impl Bound {
         } else {
             None
         };
-        let (socket, local) = listening::bind(&parameters.listen)?;
+        let neighbourhood = Neighbourhood::of(host);
+        let (socket, local) = listening::bind(&neighbourhood.listen(&parameters.listen))?;
+        neighbourhood.listened(&parameters.listen, local);
         host.announce(&format!("{} listener on {local}", if tls.is_some() { "https" } else { "http" }));
         let listener = Arc::new(Listener {
             address: local,

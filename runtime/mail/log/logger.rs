@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use kumo_tsa_core::wire::Kind;
 use serde_json::{Map, Value};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -138,7 +138,7 @@ impl Logger {
         self.accounting.count(&record);
         self.traffic.count(&record);
         if !carries_record {
-            self.watchers.tell(&record);
+            self.watchers.tell(&record, message);
         }
         self.give(&record, message, carries_record).await;
     }
@@ -165,6 +165,12 @@ impl Logger {
     /// What becomes of messages from now on; of those that carry records nothing. Who does not keep up misses the oldest.
     pub fn watch(&self) -> broadcast::Receiver<Outcome> {
         self.watchers.subscribe()
+    }
+
+    /// All records from now on, as a log would hold them with all meta and no headers, however far behind the reader is; of
+    /// messages that carry records nothing. For tests of policies: what is not read is kept.
+    pub fn collect(&self) -> mpsc::UnboundedReceiver<Value> {
+        self.watchers.collect()
     }
 
     /// The id of this node (`nodeid` in interface C.6).

@@ -1,10 +1,14 @@
 //! What became of messages, for who watches within the process.
 
+use std::sync::{Mutex, PoisonError};
+
 use kumo_tsa_core::wire::{Kind, Time};
-use tokio::sync::broadcast;
+use serde_json::Value;
+use tokio::sync::{broadcast, mpsc};
 use uuid::Uuid;
 
-use super::record::Record;
+use super::record::{Captured, Record};
+use crate::mail::message::Message;
 use crate::mail::reply::Reply;
 
 /// Outcomes that a watcher may be behind before it misses the oldest.
@@ -35,23 +39,38 @@ pub struct Outcome {
 
 /// Tells watchers; costs next to nothing while there are none.
 #[derive(Debug)]
-pub(super) struct Watchers(broadcast::Sender<Outcome>);
+pub(super) struct Watchers {
+    outcomes: broadcast::Sender<Outcome>,
+    records: Mutex<Vec<mpsc::UnboundedSender<Value>>>,
+}
 
 impl Default for Watchers {
     fn default() -> Self {
-        Self(broadcast::Sender::new(BEHIND))
+        Self { outcomes: broadcast::Sender::new(BEHIND), records: Mutex::default() }
     }
 }
 
 impl Watchers {
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Outcome> {
-        self.0.subscribe()
+        self.outcomes.subscribe()
     }
 
-    pub(super) fn tell(&self, record: &Record) {
-        if self.0.receiver_count() > 0 {
+    pub(super) fn collect(&self) -> mpsc::UnboundedReceiver<Value> {
+        let (sender, records) = mpsc::unbounded_channel();
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        records
+    }
+
+    pub(super) fn tell(&self, record: &Record, message: &Message) {
+        if self.outcomes.receiver_count() > 0 {
             // The last one may have left just now.
-            let _ = self.0.send(record.outcome());
+            let _ = self.outcomes.send(record.outcome());
+        }
+        let mut collectors = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        if !collectors.is_empty() {
+            let captured = Captured { meta: message.metas(), ..Captured::default() };
+            let row = serde_json::to_value(record.row(&captured)).unwrap_or_default();
+            collectors.retain(|collector| collector.send(row.clone()).is_ok());
         }
     }
 }

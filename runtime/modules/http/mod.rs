@@ -16,7 +16,7 @@ pub(super) use self::request::header;
 pub(super) use self::response::Response;
 pub(super) use self::tls::config as tls_config;
 use super::function::{Functions, failure};
-use crate::host::Host;
+use crate::host::{Host, Neighbourhood, Stranger};
 use crate::policy;
 
 /// How long a request may take, its body included, unless the client or the request says otherwise.
@@ -44,7 +44,10 @@ struct Options {
 }
 
 /// A client with its pool of connections; `close` releases them.
-struct Client(Mutex<Option<reqwest::Client>>);
+struct Client {
+    host: Host,
+    open: Mutex<Option<reqwest::Client>>,
+}
 
 /// Puts `kumo.http.build_client` in place.
 pub fn install(lua: &Lua, host: &Host) -> Result<()> {
@@ -64,6 +67,20 @@ pub fn builder(host: &Host) -> std::result::Result<reqwest::ClientBuilder, rustl
     let mut config = tls_config(host, false)?.as_ref().clone();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(reqwest::Client::builder().tls_backend_preconfigured(config).timeout(TIMEOUT))
+}
+
+/// Where a URL leads on this host: to itself, unless the host is told otherwise ([`Neighbourhood`]).
+///
+/// # Errors
+/// When the host may not reach it.
+pub fn led(host: &Host, mut url: reqwest::Url) -> std::result::Result<reqwest::Url, Stranger> {
+    let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    if let Some(address) = Neighbourhood::of(host).lead(&name, url.port_or_known_default().unwrap_or(0))? {
+        // Neither fails for a URL that has a host.
+        let _ = url.set_ip_host(address.ip());
+        let _ = url.set_port(Some(address.port()));
+    }
+    Ok(url)
 }
 
 /// An error with all its causes, since the outermost seldom says what went wrong.
@@ -99,14 +116,15 @@ impl Client {
             builder = builder.timeout(timeout);
         }
         let client = builder.connection_verbose(options.connection_verbose).build().map_err(|e| failed(&e))?;
-        Ok(Self(Mutex::new(Some(client))))
+        Ok(Self { host: host.clone(), open: Mutex::new(Some(client)) })
     }
 
     fn request(&self, method: Method, url: &str) -> Result<Request> {
-        let client = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let client = client.as_ref().ok_or_else(|| failure(format!("{method} {url}: the client is closed")))?;
         let parsed =
             reqwest::Url::parse(url).map_err(|e| failure(format!("{method} {url}: invalid url `{url}`: {e}")))?;
+        let parsed = led(&self.host, parsed).map_err(|e| failure(format!("{method} {url}: {e}")))?;
         Ok(Request::new(format!("{method} {url}"), client.request(method, parsed)))
     }
 }
@@ -130,7 +148,7 @@ impl UserData for Client {
             this.request(parsed, &url)
         });
         methods.add_method("close", |_, this, ()| {
-            this.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+            this.open.lock().unwrap_or_else(PoisonError::into_inner).take();
             Ok(())
         });
     }

@@ -75,7 +75,7 @@ async fn attempt(host: &Host, plan: &Plan<'_>, mode: TlsMode, identity: Option<&
 
 async fn connect(host: &Host, plan: &Plan<'_>) -> Result<TcpStream, Trouble> {
     let limit = plan.config.connect_timeout;
-    let detour = Detour::of(host).address();
+    let detour = Detour::of(host).around(plan.endpoint);
     let to = detour.unwrap_or(plan.endpoint.address);
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     if let (Some(from), None) = (plan.source.source_address, detour) {

@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use super::Server;
 use super::parameter::Parameters;
 use super::session::Session;
-use crate::host::Host;
 use crate::host::listening::{self, BindError, Listening};
+use crate::host::{Host, Neighbourhood};
 
 /// How long what is in hand may take at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -34,7 +34,9 @@ pub struct Bound {
 impl Bound {
     /// Binds, and announces the address (interface F.1).
     pub fn bind(host: &Host, parameters: Parameters) -> Result<Self, BindError> {
-        let (socket, address) = listening::bind(&parameters.listen)?;
+        let neighbourhood = Neighbourhood::of(host);
+        let (socket, address) = listening::bind(&neighbourhood.listen(&parameters.listen))?;
+        neighbourhood.listened(&parameters.listen, address);
         host.announce(&format!("smtp listener on {address}"));
         Ok(Self { socket, address, parameters })
     }

@@ -1,9 +1,25 @@
-//! What specs can do beyond plain Lua.
+//! What specs can do beyond plain Lua: daemons, mail hosts and providers in this process, and time in the spec's hands.
+//!
+//! All of it is real: policies, listeners on free ports of this machine, sockets. Only DNS, the way from mail host to
+//! provider, and the clock are the spec's. It is meant for a runtime of one thread whose time is paused, see [`runtime`].
+
+mod clock;
+mod daemon;
+mod host;
+mod letter;
+mod lua;
+mod policy;
+mod provider;
+mod record;
+mod stage;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use kumo_tsa_core::wire::Time;
-use mlua::Lua;
+
+pub use lua::install;
+use stage::Stage;
 
 /// Where and when a test is played.
 #[derive(Clone, Debug)]
@@ -18,7 +34,9 @@ pub struct Context {
 
 /// All that a test has started.
 #[derive(Debug)]
-pub struct World(#[expect(dead_code, reason = "nothing can be started yet")] Context);
+pub struct World {
+    stage: Arc<Stage>,
+}
 
 /// What a test has seen of shaping files.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -40,17 +58,10 @@ pub struct RuleSeen {
     pub matched: bool,
 }
 
-/// Puts the functions into a Lua context.
-#[allow(clippy::unnecessary_wraps, reason = "functions that are put there may fail to be made")]
-pub fn install(_lua: &Lua, context: Context) -> mlua::Result<World> {
-    Ok(World(context))
-}
-
 impl World {
-    /// Stops all that runs.
-    #[allow(clippy::unused_async, reason = "hosts take a while to stop")]
+    /// Stops all that runs: first who talks.
     pub async fn end(self) -> Seen {
-        Seen::default()
+        self.stage.end().await
     }
 }
 

@@ -1,0 +1,305 @@
+//! Mail hosts, daemons and providers together.
+
+use super::{play, play_in, play_with};
+
+const OPTIONS: &str = r#"
+[default]
+enable_tls = "Disabled"
+connection_limit = 5
+max_deliveries_per_connection = 20
+"#;
+
+const RULES: &str = r#"
+[[default.automation]]
+regex = "hold it"
+action = "Suspend"
+duration = "1 hour"
+
+[[default.automation]]
+regex = "hold tenant"
+action = "SuspendTenant"
+duration = "1 hour"
+
+[[default.automation]]
+regex = "one at a time"
+action = {SetConfig={name="max_deliveries_per_connection", value=1}}
+duration = "1 hour"
+"#;
+
+const ZONES: &str = "
+$ORIGIN example.
+one MX 10 mx1
+two MX 10 mx2
+mx1 A 192.0.2.1
+mx2 A 192.0.2.2
+";
+
+/// A spec that knows the rules as `RULES` and has the zones.
+fn spec(text: &str) -> String {
+    format!("local RULES = [==[{OPTIONS}{RULES}]==]\ntesting.zones [[{ZONES}]]\n{text}")
+}
+
+#[test]
+fn a_deferral_of_one_exchanger_suspends_its_path_and_others_flow_on() {
+    play(&spec(
+        "
+        local daemon = testing.daemon { shaping = RULES }
+        local provider = testing.provider {
+          ['mx1.example'] = { body = { '451 4.7.1 hold it', '250 2.0.0 fine' } },
+        }
+        local host = testing.host { shaping = RULES, daemons = { daemon }, provider = provider }
+        host:inject { to = 'a@one.example', subject = 'first', headers = { ['X-Tenant'] = 'shop' } }
+        testing.advance '5 seconds'
+        local held = daemon:suspensions()
+        same(#held, 1)
+        same(held[1].site_name, 'unspecified->mx1.example@smtp_client')
+        same(host:suspensions()[1].name, 'unspecified->mx1.example@smtp_client')
+
+        host:inject { to = { 'b@two.example' }, count = 5 }
+        testing.advance '10 seconds'
+        same(#provider:messages(), 5)
+        same(#host:deliveries { domain = 'two.example' }, 5)
+        same(provider:messages()[1].mx, 'mx2.example')
+        same(#host:deliveries { domain = 'one.example' }, 0)
+        local waiting = host:queues()
+        local found
+        for _, queue in ipairs(waiting) do
+          if queue.domain == 'one.example' then found = queue end
+        end
+        same(found.messages, 1)
+        same(found.tenant, 'shop')
+
+        -- The hold ends, and what waited goes out; the first attempt after that may be a retry interval later.
+        testing.advance '2 hours'
+        same(#daemon:suspensions(), 0)
+        same(#host:deliveries { domain = 'one.example', tenant = 'shop' }, 1)
+        local last = provider:messages()[6]
+        same(last.to[1], 'a@one.example')
+        same(last.headers.Subject, 'first')
+        same(#host:attempts { domain = 'one.example' }, 2)
+        same(host:attempts({ domain = 'one.example' })[1].response.content, 'hold it')
+        ",
+    ));
+}
+
+#[test]
+fn overrides_and_tenants_reach_the_host() {
+    play(&spec(
+        "
+        local daemon = testing.daemon { shaping = RULES }
+        local asked = 0
+        local provider = testing.provider(function(step)
+          if step.name == 'body' and step.recipient:find '^slow' then
+            return '451 4.3.2 one at a time'
+          elseif step.name == 'rcpt' and step.recipient:find '^tenant' then
+            asked = asked + 1
+            return '450 4.2.1 hold tenant'
+          end
+        end)
+        local host = testing.host { shaping = RULES, daemons = { daemon }, provider = provider }
+        host:inject { to = 'slow@one.example' }
+        testing.advance '3 seconds'
+        same(daemon:overrides()[1].option, 'max_deliveries_per_connection')
+        same(daemon:config({ domain = 'one.example' }).max_deliveries_per_connection, 1)
+        same(host:paths()[1].config.max_deliveries_per_connection, 1)
+
+        host:inject { to = 'tenant@two.example', headers = { ['X-Tenant'] = 'shop' } }
+        testing.advance '3 seconds'
+        same(asked, 1)
+        same(daemon:suspensions()[1].tenant, 'shop')
+        host:inject { to = 'other@two.example', headers = { ['X-Tenant'] = 'shop' } }
+        host:inject { to = 'other@two.example', headers = { ['X-Tenant'] = 'news' } }
+        testing.advance '3 seconds'
+        same(#host:deliveries { tenant = 'news' }, 1)
+        same(#host:deliveries { tenant = 'shop' }, 0)
+        for _, queue in ipairs(host:queues()) do
+          same(queue.suspended ~= nil, queue.tenant == 'shop', queue.name)
+        end
+        ",
+    ));
+}
+
+#[test]
+fn what_one_host_is_told_holds_at_all_hosts_of_its_daemons() {
+    play(&spec(
+        "
+        local near, far = testing.daemon { shaping = RULES }, testing.daemon { shaping = RULES }
+        local provider = testing.provider { ['one.example'] = { body = '451 4.7.1 hold it' } }
+        local first = testing.host { shaping = RULES, daemons = { near, far }, provider = provider }
+        local second = testing.host { shaping = RULES, daemons = { far }, provider = provider }
+        local alone = testing.host { shaping = RULES, provider = provider }
+        first:inject { to = 'a@one.example' }
+        testing.advance '2 seconds'
+        same(#near:suspensions(), 1)
+        same(#far:suspensions(), 1)
+        same(#second:suspensions(), 1)
+        same(#alone:suspensions(), 0)
+        second:inject { to = 'b@one.example' }
+        testing.advance '2 seconds'
+        same(#second:attempts(), 0)
+        ",
+    ));
+}
+
+const INIT: &str = "
+local kumo = require 'kumo'
+local shaping = require 'policy-extras.shaping'
+local daemons = { 'http://tsa1.example:8008', 'http://tsa2.example:8008' }
+local shaper = shaping:setup_with_automation {
+  publish = daemons, subscribe = daemons, no_default_files = true,
+  extra_files = { '/opt/kumomta/etc/policy/shaping.toml' },
+}
+kumo.on('init', function()
+  kumo.define_spool { name = 'data', path = '/var/spool/kumomta/data', kind = 'Fjall', min_free_space = 0 }
+  kumo.define_spool { name = 'meta', path = '/var/spool/kumomta/meta', kind = 'Fjall', min_free_space = 0 }
+  kumo.start_esmtp_listener { listen = '0.0.0.0:25', relay_hosts = { '127.0.0.1' } }
+  shaper.setup_publish()
+end)
+kumo.on('get_egress_path_config', shaper.get_egress_path_config)
+kumo.on('smtp_server_message_received', function(msg)
+  if msg:recipient().user == 'nobody' then
+    kumo.reject(550, '5.1.1 nobody here')
+  end
+end)
+";
+
+#[test]
+fn a_real_policy_finds_its_daemons_by_their_names_and_nothing_else() {
+    let shaping = format!("{OPTIONS}{RULES}");
+    play_with(
+        &[("init.lua", INIT), ("shaping.toml", &shaping)],
+        &spec(
+            "
+            local one, two = testing.daemon { files = { 'shaping.toml' } }, testing.daemon { files = { 'shaping.toml' } }
+            local ok, why = pcall(testing.host, { policy = 'init.lua', daemons = { one, two } })
+            has(why, 'testing.host: two of its daemons listen on port 8008; say which is which')
+            local ok, why = pcall(testing.host, { policy = 'init.lua', shaping = '' })
+            has(why, 'testing.host: either `policy`, or `shaping`')
+            local host = testing.host {
+              policy = 'init.lua',
+              daemons = { ['http://tsa1.example:8008'] = one, ['http://tsa2.example:8008'] = two },
+              provider = testing.provider { ['mx1.example'] = { mail = '451 4.7.1 hold it' } },
+            }
+            host:inject { to = 'a@one.example' }
+            testing.advance '2 seconds'
+            same(#one:suspensions(), 1)
+            same(#two:suspensions(), 1)
+            local ok, why = pcall(host.inject, host, { to = 'nobody@one.example' })
+            has(why, 'host:inject: the host did not take it: 550 5.1.1 nobody here')
+            local refused = host:try_inject { to = 'nobody@one.example' }
+            same(refused.code, 550)
+            same(refused.accepted, 0)
+            same(#host:records { type = 'Rejection' }, 2)
+            ",
+        ),
+    );
+}
+
+#[test]
+fn a_provider_may_refuse_close_wait_and_be_a_host() {
+    play(&spec(
+        "
+        local provider = testing.provider {
+          ['mx1.example'] = {
+            connect = { '421 4.3.2 too many connections', { close = true, silent = true }, '220 well' },
+            rcpt = function(step)
+              if step.recipient == 'gone@one.example' then return '550 5.1.1 gone' end
+              return { after = '10 seconds', say = '250 2.1.5 fine' }
+            end,
+          },
+        }
+        local host = testing.host { shaping = RULES, provider = provider }
+        host:inject { to = 'a@one.example', meta = { tenant = 't', campaign = 'c' } }
+        testing.advance '4 hours'
+        local attempts = host:attempts()
+        same(#host:deliveries { tenant = 't', campaign = 'c' }, 1)
+        same(#provider:sessions() >= 3, true)
+        same(provider:sessions()[1].mx, 'mx1.example')
+        host:inject { to = 'gone@one.example' }
+        testing.advance '30 seconds'
+        same(#host:records { type = 'Bounce', recipient = 'gone@one.example' }, 1)
+
+        local outer = testing.host { shaping = RULES, provider = host }
+        outer:inject { to = 'b@two.example', subject = 'through both' }
+        testing.advance '10 seconds'
+        same(#outer:deliveries(), 1)
+        same(#host:deliveries { domain = 'two.example' }, 1)
+        same(provider:messages()[2].headers.Subject, 'through both')
+        ",
+    ));
+}
+
+#[test]
+fn what_fails_in_a_script_is_told_to_the_spec() {
+    let folder = tempfile::tempdir().unwrap();
+    let why = play_in(
+        folder.path(),
+        &spec(
+            "
+            local provider = testing.provider { ['*'] = { rcpt = function(step) return step.nothing.there end } }
+            local host = testing.host { shaping = RULES, provider = provider }
+            host:inject { to = 'a@one.example' }
+            testing.advance '5 seconds'
+            ",
+        ),
+    )
+    .unwrap_err();
+    assert!(why.contains("testing.provider: answer for `rcpt`: ") && why.contains("nothing"), "{why}");
+}
+
+#[test]
+fn frozen_time_stops_what_needs_it() {
+    play(&spec(
+        "
+        local provider = testing.provider()
+        local host = testing.host { shaping = RULES, provider = provider }
+        testing.freeze()
+        local began = testing.now()
+        host:inject { to = 'a@one.example' }
+        same(testing.now(), began)
+        testing.advance '5 seconds'
+        same(#provider:messages(), 1)
+        ",
+    ));
+}
+
+/// The whole loop: 50 messages within three hours, of which the provider defers some.
+const DAY: &str = "
+local daemon = testing.daemon { shaping = RULES }
+local provider = testing.provider {
+  ['mx1.example'] = function(step)
+    if step.name == 'body' and step.count % 10 == 3 then return '451 4.7.1 hold it' end
+  end,
+}
+local host = testing.host { shaping = RULES, daemons = { daemon }, provider = provider }
+for batch = 1, 10 do
+  host:inject { to = 'a@one.example', count = 3, headers = { ['X-Tenant'] = 'shop' } }
+  host:inject { to = 'a@two.example', count = 2 }
+  testing.advance '18 minutes'
+end
+same(#host:deliveries { domain = 'two.example' }, 20)
+assert(#host:deliveries { domain = 'one.example' } > 15)
+assert(#host:records { type = 'TransientFailure' } > 0)
+";
+
+#[test]
+fn a_loop_of_three_hours_takes_little_time() {
+    let began = std::time::Instant::now();
+    play(&spec(DAY));
+    let took = began.elapsed();
+    println!("one loop test: {took:?}");
+    assert!(took < std::time::Duration::from_secs(30), "{took:?}");
+}
+
+/// `cargo test --release -- --ignored twenty_loops`
+#[test]
+#[ignore = "a measurement; run it with a release build"]
+fn twenty_loops_run_well() {
+    let began = std::time::Instant::now();
+    let threads: Vec<_> = (0..2).map(|_| std::thread::spawn(|| (0..10).for_each(|_| drop(play(&spec(DAY)))))).collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let took = began.elapsed();
+    println!("20 loop tests: {took:?}, {:?} each", took / 20);
+}
