@@ -4,13 +4,15 @@ use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mlua::debug::HookTriggers;
+use mlua::debug::{DebugEvent, HookTriggers};
 use mlua::{Lua, VmState};
 use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::lines::Lines;
 
 /// Instructions between two looks at the clock: far below a millisecond of Lua, and too rare to be felt.
 const STRIDE: u32 = 10_000;
@@ -51,11 +53,15 @@ pub(super) struct Budget {
     /// How many stretches are kept apart from the start.
     careful: AtomicU32,
     overran: AtomicBool,
+    /// The call stack when it ran too long.
+    stack: Mutex<String>,
+    /// Where the lines that run are noted.
+    lines: Option<Lines>,
 }
 
 impl Budget {
     /// Watches over all coroutines of `lua`, those to come included.
-    pub(super) fn watch(lua: &Lua, limit: Duration) -> mlua::Result<Arc<Self>> {
+    pub(super) fn watch(lua: &Lua, limit: Duration, lines: Option<Lines>) -> mlua::Result<Arc<Self>> {
         let budget = Arc::new(Self {
             limit,
             origin: Instant::now(),
@@ -64,6 +70,8 @@ impl Budget {
             // The first is the policy file, which takes its time.
             careful: AtomicU32::new(1),
             overran: AtomicBool::new(false),
+            stack: Mutex::default(),
+            lines,
         });
         budget.hook(lua, STRIDE)?;
         Ok(budget)
@@ -72,6 +80,13 @@ impl Budget {
     /// Whether Lua ever ran too long here; such a context is not used again.
     pub(super) fn overran(&self) -> Option<Overran> {
         self.overran.load(Ordering::Relaxed).then_some(Overran { limit: self.limit })
+    }
+
+    /// The same as an error, with the call stack of then: once it has happened every instruction raises, and says less.
+    pub(super) fn overran_where(&self) -> Option<mlua::Error> {
+        let cause = Arc::new(mlua::Error::external(self.overran()?));
+        let traceback = self.stack.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Some(mlua::Error::CallbackError { traceback, cause })
     }
 
     /// Runs a future that runs Lua. Every time it yields the time starts anew; a panic in it ends there.
@@ -119,9 +134,17 @@ impl Budget {
 
     fn hook(self: &Arc<Self>, lua: &Lua, every: u32) -> mlua::Result<()> {
         let budget = Arc::downgrade(self);
-        lua.set_global_hook(HookTriggers::new().every_nth_instruction(every), move |lua, _| match budget.upgrade() {
-            Some(budget) => budget.check(lua),
-            None => Ok(VmState::Continue),
+        let mut triggers = HookTriggers::new().every_nth_instruction(every);
+        triggers.every_line = self.lines.is_some();
+        lua.set_global_hook(triggers, move |lua, debug| {
+            let Some(budget) = budget.upgrade() else { return Ok(VmState::Continue) };
+            match &budget.lines {
+                Some(lines) if debug.event() == DebugEvent::Line => {
+                    lines.note(lua, debug);
+                    Ok(VmState::Continue)
+                }
+                _ => budget.check(lua),
+            }
         })
     }
 
@@ -129,10 +152,13 @@ impl Budget {
         self.step_aside();
         let deadline = self.deadline.load(Ordering::Relaxed);
         if self.overran.load(Ordering::Relaxed) || (deadline != 0 && self.nanos() > deadline) {
-            self.overran.store(true, Ordering::Relaxed);
+            let first = !self.overran.swap(true, Ordering::Relaxed);
             // From here on every instruction raises, so that a `pcall` in a loop does not go on for ever.
             self.hook(lua, 1)?;
             let traceback = lua.traceback(None, 0)?.to_string_lossy();
+            if first {
+                self.stack.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&traceback);
+            }
             let cause = Arc::new(mlua::Error::external(Overran { limit: self.limit }));
             return Err(mlua::Error::CallbackError { traceback, cause });
         }

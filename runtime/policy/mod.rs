@@ -3,14 +3,17 @@
 //! [`Policy::load`] and [`Policy::call`] are the only doors into Lua. What Lua sees is put there by [`Install`] functions.
 
 mod budget;
+mod bytecode;
 mod debug;
 mod error;
 mod event;
 mod handler;
+mod lines;
 pub mod memo;
 mod metrics;
 mod pin;
 mod pool;
+mod script;
 mod search;
 mod task;
 mod value;
@@ -29,10 +32,12 @@ pub use budget::Overran;
 pub use error::{Error, Raised, explain};
 pub use event::Event;
 pub use handler::{ask_here, declare_multiple, register, registrars};
+pub use lines::{Covered, Lines};
 pub use pin::Pinned;
 pub use pool::{EventStats, Knobs, Stats};
+pub use script::Script;
 pub use value::{duration, optional_duration, options, plain, to_json};
-pub use vm::is_loading;
+pub use vm::{is_loading, without_shebang};
 
 use crate::host::Host;
 use metrics::Metrics;

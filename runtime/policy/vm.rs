@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::budget::{Budget, Panicked};
 use super::error::{Error, Raised};
 use super::handler::{self, Handlers};
+use super::lines::Lines;
 use super::pool::Live;
 use super::{Inner, Install, Policy, debug, memo, search};
 use crate::host::Host;
@@ -156,7 +157,7 @@ pub(super) fn furnish(
     own_folder: Option<&Path>,
 ) -> mlua::Result<(Lua, Arc<Budget>)> {
     let lua = Lua::new_with(StdLib::ALL_SAFE, LuaOptions::default())?;
-    let budget = Budget::watch(&lua, options.without_yielding)?;
+    let budget = Budget::watch(&lua, options.without_yielding, Lines::of(host))?;
     lua.set_app_data(host.clone());
     lua.set_app_data(Handlers::default());
     lua.set_app_data(memo::Keepers::default());
@@ -180,7 +181,7 @@ pub(super) fn policy_of(lua: &Lua) -> mlua::Result<Policy> {
 }
 
 /// A first line such as `#!/usr/bin/env kumod` is for the shell; its line end stays, so that lines count right.
-fn without_shebang(text: &[u8]) -> &[u8] {
+pub fn without_shebang(text: &[u8]) -> &[u8] {
     match text {
         [b'#', ..] => &text[text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len())..],
         _ => text,

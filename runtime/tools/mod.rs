@@ -30,6 +30,8 @@ enum Command {
     Up(up::Arguments),
     /// Play rules over the logs of mail hosts, and see what they would have done
     Replay(replay::Arguments),
+    /// Run specs in Lua: tests of policies and rules, with time under control
+    Test(spec::Arguments),
 }
 
 /// Runs the subcommand; tells the exit status where nothing went wrong.
@@ -38,5 +40,6 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments),
         Command::Up(arguments) => up::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Replay(arguments) => replay::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Test(arguments) => spec::run(&arguments),
     }
 }

@@ -3,5 +3,6 @@
 mod check;
 mod replay;
 mod replay_daemon;
+mod spec;
 mod up;
 mod world;

@@ -14,6 +14,7 @@ use super::{Context, RuleSeen, Seen, World};
 use crate::dns::{Mx, Resolver, Source, Zones};
 use crate::host::{Environment, Host, Neighbourhood, Paths};
 use crate::modules::monitor;
+use crate::policy::Lines;
 
 /// The folder of documented paths that the folder of a policy stands in for.
 pub(super) const POLICY_FOLDER: &str = "/opt/kumomta/etc/policy";
@@ -24,6 +25,8 @@ const ANY_DOMAIN: &str = "$ORIGIN .\n$TTL 600\n* A 192.0.2.1\n";
 #[derive(Debug)]
 pub(super) struct Stage {
     context: Context,
+    /// The host of the spec itself: where its lines are counted, those of all hosts are.
+    spec: Option<Host>,
     pub(super) hands: Hands,
     cast: Mutex<Cast>,
 }
@@ -59,9 +62,9 @@ impl Place {
 }
 
 impl Stage {
-    pub(super) fn new(context: Context) -> Arc<Self> {
+    pub(super) fn new(context: Context, spec: Option<Host>) -> Arc<Self> {
         let hands = Hands::new(context.clock_start);
-        Arc::new(Self { context, hands, cast: Mutex::default() })
+        Arc::new(Self { context, spec, hands, cast: Mutex::default() })
     }
 
     pub(super) fn world(self: &Arc<Self>) -> World {
@@ -122,6 +125,9 @@ impl Stage {
         let paths = Paths::with_prefix(self.context.dir.join(part)).moving(POLICY_FOLDER, dir);
         let host = Host::new(self.hands.clock().clone(), paths);
         host.announce_to(Arc::new(|_| {}));
+        if let Some(spec) = &self.spec {
+            Lines::follow(spec, &host);
+        }
         Neighbourhood::of(&host).enclose();
         monitor::rest(&host);
         let environment = Environment::of(&host);

@@ -40,7 +40,7 @@ const MODULE: &str = "testing.world";
 /// # Errors
 /// When the Lua context lets nothing be put there.
 pub fn install(lua: &Lua, context: Context) -> mlua::Result<World> {
-    let stage = Stage::new(context);
+    let stage = Stage::new(context, crate::policy::host(lua).ok());
     let world = lua.create_table()?;
     time(lua, &world, &stage)?;
     names(lua, &world, &stage)?;
