@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod demo;
+mod explain;
 mod player;
 mod scene;
 mod show;
@@ -21,6 +22,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say what holds for mail to a domain from a source, and why
+    Explain(explain::Arguments),
     /// Run the policies of a folder in one process, and watch what they decide
     Up(up::Arguments),
 }
@@ -28,6 +31,7 @@ enum Command {
 /// Runs the subcommand; tells the exit status where nothing went wrong.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
+        Command::Explain(arguments) => explain::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Up(arguments) => up::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -1,3 +1,4 @@
 //! The subcommands of `tsa`, as a person types them.
 
+mod explain;
 mod up;

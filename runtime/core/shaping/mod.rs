@@ -6,6 +6,7 @@
 //! * [`option`] and [`options`] are the table of what an egress path can be told.
 
 mod digest;
+mod explain;
 mod file;
 mod finding;
 mod grams;
@@ -29,6 +30,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
+pub use explain::{Outcome, ProviderFit, Trial};
 pub use file::File;
 pub use finding::{BadLevel, Finding, Findings, Level, code};
 pub use load::{LoadOptions, Mx};
@@ -37,6 +39,7 @@ pub use merge::Unresolved;
 pub use option::{Kind, OptionSpec, check_value, option, options};
 pub use param::{EgressPath, Param};
 pub use parse::parse;
+pub use provider::Criterion;
 pub use rule::{Action, Origin, Rule, RuleId, Scope, Setting, Trigger};
 pub use site::site_name;
 pub use source::{Format, Source};
