@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod player;
 mod scene;
+mod schema;
 mod show;
 mod traffic;
 mod up;
@@ -24,6 +25,8 @@ pub struct Arguments {
 enum Command {
     /// Say what holds for mail to a domain from a source, and why
     Explain(explain::Arguments),
+    /// Print a JSON schema of shaping files, for editors
+    Schema(schema::Arguments),
     /// Run the policies of a folder in one process, and watch what they decide
     Up(up::Arguments),
 }
@@ -32,6 +35,7 @@ enum Command {
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Explain(arguments) => explain::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Schema(arguments) => schema::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Up(arguments) => up::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }
