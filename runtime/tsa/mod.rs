@@ -17,4 +17,4 @@ mod told;
 
 pub use engine::LoadError;
 pub use lua::install;
-pub use service::{Daemon, Error, load_rules};
+pub use service::{Daemon, Error, installs, load_rules};

@@ -131,7 +131,7 @@ pub async fn load_rules(host: &Host, policy_file: &Path) -> Result<Handle, polic
 }
 
 /// What the policy of a daemon sees.
-fn installs() -> Vec<Install> {
+pub fn installs() -> Vec<Install> {
     let mut installs = modules::standard().to_vec();
     installs.extend([shaping::install as Install, lua::install, modules::absent::install_mail]);
     installs
