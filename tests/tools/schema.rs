@@ -162,7 +162,9 @@ fn alike(validator: &Validator, text: &str) {
 #[test]
 fn a7_the_schema_takes_what_the_loader_takes() {
     let validator = validator();
-    FILES.iter().for_each(|text| alike(&validator, text));
+    for text in FILES {
+        alike(&validator, text);
+    }
     for value in VALUES {
         for block in ["[default]", "['a.com']", "[provider.p]", "[provider.p.sources.s]", "['a.com'.sources.s]"] {
             alike(&validator, &format!("{block}\n{value}"));

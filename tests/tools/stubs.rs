@@ -48,7 +48,7 @@ impl Stubs {
         let (mut current, mut classes) = (String::new(), BTreeMap::new());
         for line in text.lines() {
             if let Some(found) = class.captures(line) {
-                current = found[1].to_owned();
+                found[1].clone_into(&mut current);
                 self.members.entry(current.clone()).or_default();
             } else if let Some(found) = local.captures(line) {
                 classes.insert(found[1].to_owned(), current.clone());
@@ -167,9 +167,9 @@ fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
 #[test]
 fn every_event_that_a_host_asks_has_its_signature() {
     let mut all = Vec::new();
-    ["modules", "mail", "tsa", "shaping"]
-        .iter()
-        .for_each(|layer| sources(&root(&format!("runtime/{layer}")), &mut all));
+    for layer in ["modules", "mail", "tsa", "shaping"] {
+        sources(&root(&format!("runtime/{layer}")), &mut all);
+    }
     let event = Regex::new(r#"Event::(?:single|multiple)\("(\w+)"\)"#).unwrap();
     let asked = all.iter().flat_map(|(_, text)| event.captures_iter(text).map(|found| found[1].to_owned()));
     let asked = names(asked.collect::<Vec<_>>());

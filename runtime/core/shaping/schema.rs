@@ -10,6 +10,8 @@ const ABOUT: &str = "Blocks of options and automation rules: `default`, `[provid
                      Blocks of several files merge; later files win.";
 /// A number above zero, in which `,` and `_` help the eye.
 const COUNT: &str = r"\s*[0-9][0-9,_]*\s*";
+/// A period of a rate: a unit, or several of them.
+const PERIOD: &str = r"\s*([0-9][0-9,_]*)?\s*(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)\s*";
 
 /// A JSON schema (draft 7) of shaping files, as TOML editors take it.
 pub fn schema() -> Value {
@@ -74,7 +76,8 @@ fn refer(definition: &str, description: Option<&str>) -> Value {
 
 /// A table that has these fields and no others.
 fn closed(properties: Map<String, Value>, required: &[&str]) -> Value {
-    let mut table = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+    let mut table = json!({ "type": "object", "properties": {}, "additionalProperties": false });
+    table["properties"] = properties.into();
     if !required.is_empty() {
         table["required"] = json!(required);
     }
@@ -139,9 +142,9 @@ fn rule_field(name: &str) -> Value {
     let (description, mut schema) = match name {
         "regex" => (
             "A pattern for the response as one line: code, enhanced code, text; or a list of them, of which one is enough. Literal strings ('...') keep backslashes.",
-            one_or_more(json!({ "type": "string" })),
+            one_or_more(&json!({ "type": "string" })),
         ),
-        "action" => ("What to do; a list does all of it.", one_or_more(refer("action", None))),
+        "action" => ("What to do; a list does all of it.", one_or_more(&refer("action", None))),
         "trigger" => (
             "When to do it: at each match, or when so many matches lie within a period.",
             json!({ "anyOf": [{ "enum": &TRIGGERS[..1] }, threshold()], "default": "Immediate" }),
@@ -160,14 +163,14 @@ fn threshold() -> Value {
     let text = json!({
         "type": "string",
         "description": "Matches in a period, such as `2/hr` or `5/10m`.",
-        "pattern": format!("^{COUNT}/{}$", period()),
+        "pattern": format!("^{COUNT}/{PERIOD}$"),
     });
     closed([(TRIGGERS[1].to_owned(), text)].into_iter().collect(), &TRIGGERS[1..])
 }
 
 /// A value, or a list of at least one.
-fn one_or_more(one: Value) -> Value {
-    json!({ "anyOf": [&one, { "type": "array", "items": &one, "minItems": 1 }] })
+fn one_or_more(one: &Value) -> Value {
+    json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
 }
 
 fn action() -> Value {
@@ -225,7 +228,7 @@ fn kind(kind: Kind) -> Value {
             { "type": "string", "pattern": format!("^(local:)?{COUNT}$") },
         ] }),
         Kind::Throttle => {
-            json!({ "type": "string", "pattern": format!("^(local:)?{COUNT}/{}(,max_burst={COUNT})?$", period()) })
+            json!({ "type": "string", "pattern": format!("^(local:)?{COUNT}/{PERIOD}(,max_burst={COUNT})?$") })
         }
         Kind::Limits | Kind::Throttles => {
             json!({ "type": "object", "additionalProperties": kind.inner().map(self::kind) })
@@ -233,11 +236,6 @@ fn kind(kind: Kind) -> Value {
         Kind::Word(words) => json!({ "enum": words }),
         Kind::Key => json!({ "anyOf": [{ "type": "string" }, key()] }),
     }
-}
-
-/// A period of a rate: a unit, or several of them.
-fn period() -> String {
-    format!(r"\s*([0-9][0-9,_]*)?\s*(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)\s*")
 }
 
 /// A table that says where a key is kept.

@@ -90,9 +90,9 @@ pub(super) async fn ask(host: &Host, url: &str) -> anyhow::Result<Told> {
         bail!("{url} is no tsa-daemon: it has neither {EFFECTS} nor {OVERLAY}");
     };
     let suspended = get(&client, &format!("{url}{SUSPENDED}")).await?;
-    let bounced = get(&client, &format!("{url}{BOUNCED}")).await?;
+    let bounces = get(&client, &format!("{url}{BOUNCED}")).await?;
     let suspended = suspended.map(|text| parse::<Suspended>(&text, &format!("{url}{SUSPENDED}"))).transpose()?;
-    let bounces = bounced.map(|text| parse(&text, &format!("{url}{BOUNCED}"))).transpose()?.unwrap_or_default();
+    let bounces = bounces.map(|text| parse(&text, &format!("{url}{BOUNCED}"))).transpose()?.unwrap_or_default();
     let (ready, sched) = suspended.map(|both| (both.ready_q, both.sched_q)).unwrap_or_default();
     Ok(Told { url, what: What::Plain { ready, sched, bounces, overlay } })
 }

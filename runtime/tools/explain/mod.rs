@@ -9,7 +9,7 @@ mod site;
 mod text;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use kumo_tsa_core::wire::PathName;
@@ -100,7 +100,7 @@ impl Arguments {
         if self.policy.is_some() && !files.is_empty() {
             bail!("the policy says which files it loads: give either --policy or files, not both");
         }
-        if let Some(policy) = files.iter().find(|file| file.ends_with(".lua")) {
+        if let Some(policy) = files.iter().find(|file| Path::new(file).extension().is_some_and(|end| end == "lua")) {
             bail!("`{policy}` is a policy, not a shaping file: type `--policy {policy}`");
         }
         Ok((files, domain))
