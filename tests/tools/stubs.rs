@@ -302,6 +302,16 @@ async fn every_field_of_an_option_table_is_described() {
     same("kumo.HttpListener", stubs.class("kumo.HttpListener"), &listener);
 }
 
+#[tokio::test]
+async fn every_description_is_lua() {
+    let bench = Bench::new();
+    let policy = mail(&bench).await;
+    for file in std::fs::read_dir(root("lua/meta")).unwrap() {
+        let text = read(&file.unwrap().path());
+        assert_eq!(eval(&policy, &format!("assert(load([==[{text}]==])) return 'yes'")).await, "yes");
+    }
+}
+
 #[test]
 fn a_clone_works_in_editors() {
     let config: serde_json::Value = serde_json::from_str(&read(&root(".luarc.json"))).unwrap();
