@@ -70,6 +70,7 @@ function mod.new(options, load)
     kumo.on('make.' .. name, function()
       return mod.connect(url, options)
     end)
+    kumo.on('shaping.' .. name, load)
   end
   kumo.on('should_enqueue_log_record', function(msg, hook)
     if self.urls[hook] then
@@ -131,6 +132,9 @@ function Publisher:configure()
     end
     if endpoint.host_takes_effects() then
       hook.queue = self:queue_config(name)
+      if self.options.pre_filter ~= false then
+        hook.shaping_event = 'shaping.' .. name
+      end
     end
     kumo.configure_log_hook(hook)
   end
@@ -164,12 +168,6 @@ local function may_match(shaping, record)
   return false
 end
 
--- The same for the record as it is written, which saves most of the time.
-local function text_may_match(shaping, msg)
-  local ok, may = pcall(shaping.may_match, shaping, msg:get_data())
-  return not ok or may
-end
-
 --- Puts a record into the queue of a hook, if it is to be sent.
 ---@param msg any
 ---@param hook string
@@ -185,20 +183,20 @@ end
 ---@param msg any
 ---@return boolean
 function Publisher:wants(msg)
-  local filters = self.options.pre_filter ~= false
-  local loaded, shaping
-  if filters then
-    loaded, shaping = pcall(self.load)
-  end
-  -- Our host asks no hook about records of its own messages, nor about types that are switched off.
+  -- Our host asks about nothing else: not about records of its own messages, nor types that are switched off, nor records
+  -- that no rule may match.
   if endpoint.host_takes_effects() then
-    return not loaded or text_may_match(shaping, msg)
+    return true
   end
   local record = msg:get_meta 'log_record'
   -- What happens to records on their way is no news of mail.
   if record == nil or self.skip[record.type] or record.reception_protocol == 'LogRecord' then
     return false
   end
+  if self.options.pre_filter == false then
+    return true
+  end
+  local loaded, shaping = pcall(self.load)
   return not loaded or may_match(shaping, record)
 end
 

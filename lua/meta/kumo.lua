@@ -184,11 +184,6 @@ function Shaping:get_egress_path_config(domain, source, site) end
 ---@return table[]
 function Shaping:match_rules(record) end
 
---- Whether a rule may act on a log record, by any of its recipients' domains.
----@param record string JSON
----@return boolean
-function Shaping:may_match(record) end
-
 ---@return string[]
 function Shaping:get_errors() end
 

@@ -83,6 +83,7 @@ function kumo.configure_local_logs(options) end
 ---@field per_record? table<string, { enable?: boolean, template?: string }>
 ---@field deferred_spool? boolean
 ---@field queue? kumo.QueueConfig of the queue that is named like the hook
+---@field shaping_event? string an event that gives shaping data: the policy is asked only about records that a rule of it may match
 
 ---@param options kumo.LogHook
 function kumo.configure_log_hook(options) end

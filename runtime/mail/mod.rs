@@ -17,6 +17,7 @@ pub mod queue;
 pub mod rejection;
 pub mod reply;
 pub mod report;
+pub mod room;
 pub mod scheduling;
 pub mod script;
 pub mod service;

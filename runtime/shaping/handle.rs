@@ -31,6 +31,22 @@ impl Handle {
         self.0.current.load_full()
     }
 
+    /// Whether a daemon with the same rules may act on a response: it is looked at for each recipient domain, as the daemon
+    /// does (R2), and a pattern that was given up is the daemon's to report (S6). The rest is as in [`Shaping::matches`].
+    pub fn may_match<'a>(
+        &self,
+        mut domains: impl Iterator<Item = &'a str>,
+        site: &str,
+        text: &str,
+        internal: bool,
+    ) -> bool {
+        let shaping = self.current();
+        domains.any(|domain| {
+            let found = shaping.matches(domain, site, text, internal);
+            !(found.matched.is_empty() && found.exceeded.is_empty())
+        })
+    }
+
     pub(super) fn downgrade(&self) -> WeakHandle {
         WeakHandle { inner: Arc::downgrade(&self.0), alive: self.0.alive.subscribe() }
     }

@@ -5,10 +5,7 @@ use std::time::Duration;
 use kumo_tsa_core::shaping::{Level, LoadOptions, Matched, Trigger};
 use kumo_tsa_core::wire::{PathName, Record, Throttle, format_duration};
 use mlua::serde::SerializeOptions;
-use mlua::{
-    Error, FromLua, Lua, LuaSerdeExt, LuaString, MetaMethod, MultiValue, Result, Table, UserData, UserDataMethods,
-    Value,
-};
+use mlua::{Error, FromLua, Lua, LuaSerdeExt, MetaMethod, MultiValue, Result, Table, UserData, UserDataMethods, Value};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -109,7 +106,6 @@ impl UserData for LuaShaping {
             async move { egress_path(&lua, &handle, domain, source, site).await }
         });
         methods.add_method("match_rules", |lua, this, record: Table| match_rules(lua, &this.0, &record));
-        methods.add_method("may_match", |_, this, record: LuaString| may_match(&this.0, &record.as_bytes()));
         methods.add_method("get_errors", |_, this, ()| Ok(this.0.current().errors().to_vec()));
         methods.add_method("get_warnings", |_, this, ()| Ok(this.0.current().warnings().to_vec()));
         methods.add_method("get_referenced_sources", |lua, this, ()| {
@@ -163,19 +159,6 @@ fn match_rules(lua: &Lua, handle: &Handle, record: &Table) -> Result<Table> {
         rules.push(plain(lua, &rule_json(matched))?)?;
     }
     Ok(rules)
-}
-
-/// Whether a daemon with the same rules may act on a record, which is JSON text, as log hooks get it: for each recipient
-/// domain it is looked at as the daemon does (R2), and a pattern that was given up is the daemon's to report (S6).
-fn may_match(handle: &Handle, record: &[u8]) -> Result<bool> {
-    let record = Record::parse(record).map_err(Error::external)?;
-    let shaping = handle.current();
-    let site = PathName::parse(&record.site, record.egress_source.as_deref()).site;
-    let line = record.one_line();
-    Ok(record.domains().iter().any(|domain| {
-        let found = shaping.matches(domain, site, &line, record.is_internal());
-        !(found.matched.is_empty() && found.exceeded.is_empty())
-    }))
 }
 
 /// A rule with the field names of shaping files.

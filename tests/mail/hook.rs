@@ -35,7 +35,10 @@ impl Intake for Taken {
 }
 
 async fn hooked(init: &str, handlers: &str) -> (Bench, Taken) {
-    let bench = lua::installs().iter().fold(Bench::new(), |bench, install| bench.with(*install));
+    hooked_on(Bench::of_mail(), init, handlers).await
+}
+
+async fn hooked_on(bench: Bench, init: &str, handlers: &str) -> (Bench, Taken) {
     let policy = bench.load(&format!("kumo.on('init', function()\n{init}\nend)\n{handlers}")).await;
     if let Err(error) = call::<()>(&policy, "init", ()).await {
         panic!("{}", bench.text(&error));
@@ -95,6 +98,39 @@ async fn a_record_becomes_a_message_with_all_that_it_says() {
     assert_eq!(body, record);
     let body = bounce.data().now_or_never().unwrap().unwrap();
     assert_eq!(String::from_utf8_lossy(&body), format!("Bounce {}", message.id()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_shaping_data_only_records_that_a_rule_may_match_are_asked_about() {
+    let bench = Bench::of_mail();
+    let rule = |regex: &str| {
+        let rule = format!("[[default.automation]]\nregex = '{regex}'\naction = 'Suspend'\nduration = '1h'\n");
+        bench.write("rules.toml", &rule)
+    };
+    let file = rule("slow down");
+    let rules = format!("kumo.on('rules', function() return kumo.shaping.load {{ '{}' }} end)\n", file.display());
+    let init = "kumo.configure_log_hook { name = 'web', shaping_event = 'rules' }";
+    let (bench, taken) = hooked_on(bench, init, &(rules + ENQUEUE)).await;
+    let message = message(&bench);
+    let log = async |text: &str| {
+        let (kind, reply, attempt) = (Kind::TransientFailure, Reply::new(451, text), Attempt::default());
+        let entry = Entry { kind, message: &message, recipients: None, reply, attempt, queue: None };
+        Logger::of(&bench.host).log(entry).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        taken.messages.lock().unwrap().len()
+    };
+    // The first comes before the policy has told its rules.
+    let asked = [log("4.2.1 later").await, log("4.7.1 please slow\r\ndown").await, log("4.2.1 later").await];
+    assert_eq!(asked, [0, 1, 1]);
+    bench.write("rules.toml", "[[default.automation]]\nregex = 'later'\naction = 'Suspend'\nduration = '1h'\n");
+    bench.host.epoch().bump();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!([log("4.7.1 slow down").await, log("4.2.1 later").await], [1, 2]);
+    bench.write("rules.toml", "what is this");
+    bench.host.epoch().bump();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(log("4.7.1 slow down").await, 3, "where the policy cannot tell, it is asked");
+    Logger::of(&bench.host).stop().await;
 }
 
 #[tokio::test(start_paused = true)]

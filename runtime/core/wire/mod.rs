@@ -9,6 +9,6 @@ mod time;
 
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use name::{PathName, QueueName};
-pub use record::{BadRecord, EnhancedCode, Kind, Record, Response};
+pub use record::{BadRecord, EnhancedCode, Kind, Record, Response, is_internal, one_line};
 pub use throttle::{BadSpec, Limit, Throttle};
 pub use time::{BadTime, Time};

@@ -94,6 +94,30 @@ pub struct Record<'a> {
     pub nodeid: Cow<'a, str>,
 }
 
+/// A response as patterns see it: `CODE ENHANCED content`, line breaks as spaces (S6).
+pub fn one_line(code: u16, enhanced_code: Option<EnhancedCode>, content: &str) -> String {
+    let mut line = String::with_capacity(content.len() + 16);
+    // Writing to a string cannot fail.
+    let _ = write!(line, "{code} ");
+    if let Some(EnhancedCode { class, subject, detail }) = enhanced_code {
+        let _ = write!(line, "{class}.{subject}.{detail} ");
+    }
+    let mut rest = content;
+    while let Some(at) = rest.find(['\r', '\n']) {
+        let (before, after) = rest.split_at(at);
+        line.push_str(before);
+        line.push(' ');
+        rest = after.strip_prefix("\r\n").unwrap_or_else(|| after.get(1..).unwrap_or(""));
+    }
+    line.push_str(rest);
+    line
+}
+
+/// Whether the mail host itself made up a response with this content (R5).
+pub fn is_internal(content: &str) -> bool {
+    content.starts_with("KumoMTA internal: ")
+}
+
 /// A body that is not a log record.
 #[derive(Debug, thiserror::Error)]
 pub enum BadRecord {
@@ -178,26 +202,13 @@ impl<'a> Record<'a> {
 
     /// What patterns are matched against: `CODE ENHANCED content`, line breaks as spaces (S6).
     pub fn one_line(&self) -> String {
-        let mut line = String::with_capacity(self.response.content.len() + 16);
-        // Writing to a string cannot fail.
-        let _ = write!(line, "{} ", self.response.code);
-        if let Some(EnhancedCode { class, subject, detail }) = self.response.enhanced_code {
-            let _ = write!(line, "{class}.{subject}.{detail} ");
-        }
-        let mut rest = &*self.response.content;
-        while let Some(at) = rest.find(['\r', '\n']) {
-            let (before, after) = rest.split_at(at);
-            line.push_str(before);
-            line.push(' ');
-            rest = after.strip_prefix("\r\n").unwrap_or_else(|| after.get(1..).unwrap_or(""));
-        }
-        line.push_str(rest);
-        line
+        let Response { code, enhanced_code, content, .. } = &self.response;
+        one_line(*code, *enhanced_code, content)
     }
 
     /// Whether the mail host made this response up itself (R5).
     pub fn is_internal(&self) -> bool {
-        self.response.content.starts_with("KumoMTA internal: ")
+        is_internal(&self.response.content)
     }
 
     /// What makes it the same record when it comes again (R1).

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
-use kumo_tsa_core::wire::Kind;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
@@ -15,6 +14,7 @@ use super::logger::LOG_RECORD;
 use super::pattern::Names;
 use super::record::{Captured, Record, Row};
 use super::selection::Selection;
+use super::sieve::Sieve;
 use crate::mail::message::Message;
 use crate::policy::{self, Event, Policy};
 
@@ -59,12 +59,15 @@ pub(in crate::mail) struct Definition {
     pub(in crate::mail) deferred_spool: bool,
     /// What holds of the hook's queue where the policy's handlers do not say otherwise (semantics H4).
     pub(in crate::mail) queue: Option<Map<String, Value>>,
+    /// The event that gives shaping data, where records that no rule matches are not wanted.
+    pub(in crate::mail) shaping_event: Option<String>,
 }
 
 /// One log hook.
 #[derive(Debug)]
 pub(super) struct Hook {
     pub(super) definition: Arc<Definition>,
+    sieve: Option<Sieve>,
     jobs: Backlog<Job>,
 }
 
@@ -81,13 +84,15 @@ impl Hook {
         intake: watch::Receiver<Option<Arc<dyn Intake>>>,
     ) -> Self {
         let definition = Arc::new(definition);
-        let worker = Worker { policy, definition: definition.clone(), intake };
+        let sieve = definition.shaping_event.clone().map(|event| Sieve::start(policy.clone(), event));
+        let worker = Worker { policy, definition: definition.clone(), intake, sieve: sieve.clone() };
         let jobs = Backlog::start(definition.back_pressure, |jobs| worker.run(jobs));
-        Self { definition, jobs }
+        Self { definition, sieve, jobs }
     }
 
-    pub(super) fn wants(&self, kind: Kind) -> bool {
-        self.definition.selection.form(kind).is_some()
+    pub(super) fn wants(&self, record: &Record) -> bool {
+        self.definition.selection.form(record.kind).is_some()
+            && self.sieve.as_ref().is_none_or(|sieve| sieve.lets_through(record))
     }
 
     pub(super) async fn give(&self, record: Arc<Record>, captured: Captured) {
@@ -96,6 +101,9 @@ impl Hook {
 
     pub(super) async fn stop(&self) {
         self.jobs.stop().await;
+        if let Some(sieve) = &self.sieve {
+            sieve.stop();
+        }
     }
 }
 
@@ -112,12 +120,18 @@ struct Worker {
     policy: Policy,
     definition: Arc<Definition>,
     intake: watch::Receiver<Option<Arc<dyn Intake>>>,
+    sieve: Option<Sieve>,
 }
 
 impl Worker {
     async fn run(mut self, mut jobs: Jobs<Job>) {
         let mut batch = Vec::new();
         while jobs.next(&mut batch, BATCH, None).await != Woken::Last {
+            if let Some(sieve) = &mut self.sieve {
+                sieve.ready().await;
+                // Some came before it was ready.
+                batch.retain(|job: &Job| sieve.lets_through(&job.record));
+            }
             let asked = stream::iter(batch.drain(..).map(|job| self.ask(job))).buffered(ASKED_AT_A_TIME);
             let wanted: Vec<_> = asked.filter_map(std::future::ready).collect().await;
             if !wanted.is_empty() {

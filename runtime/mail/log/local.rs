@@ -1,15 +1,14 @@
 //! A local log: records written to files (interface C.7).
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::backlog::{Backlog, Jobs, Woken};
 use super::pattern::Names;
 use super::record::{Captured, Record};
 use super::selection::Selection;
-use super::space::Room;
 use super::writer::Writer;
 use crate::mail::message::Message;
+use crate::mail::room::{Room, Short};
 use crate::policy::{self, Event, Policy};
 
 /// How many messages a filter is asked about before their records go on.
@@ -24,9 +23,8 @@ pub(in crate::mail) struct LocalLog {
     pub(in crate::mail) writer: Arc<Writer>,
     /// Stands before the writer where the policy wants to be asked.
     pub(in crate::mail) filter: Option<Filter>,
-    /// The real folders, and what must be free there.
-    pub(in crate::mail) folders: Vec<PathBuf>,
-    pub(in crate::mail) room: Room,
+    /// What must be free in its folders.
+    pub(in crate::mail) rooms: Vec<Room>,
 }
 
 impl LocalLog {
@@ -45,8 +43,7 @@ impl LocalLog {
 
     /// Why no mail should be taken for now.
     pub(super) fn trouble(&self) -> Option<String> {
-        let short = || self.folders.iter().find_map(|folder| self.room.check(folder).err());
-        self.writer.trouble().or_else(short)
+        self.writer.trouble().or_else(|| self.rooms.iter().find_map(shortage))
     }
 
     pub(super) async fn stop(&self) {
@@ -55,6 +52,12 @@ impl LocalLog {
         }
         self.writer.stop().await;
     }
+}
+
+/// A folder that cannot be looked at is not short: writing will tell.
+fn shortage(room: &Room) -> Option<String> {
+    let Short { what, free, least } = room.short().ok()??;
+    Some(format!("the log in `{}` is full: {free} {what} are free, and it wants {least}", room.folder.display()))
 }
 
 #[derive(Debug)]

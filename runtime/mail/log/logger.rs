@@ -156,7 +156,7 @@ impl Logger {
         if carries_record {
             return;
         }
-        for hook in sinks.hooks.iter().filter(|hook| hook.wants(record.kind)) {
+        for hook in sinks.hooks.iter().filter(|hook| hook.wants(record)) {
             let captured = source.capture(&hook.definition.meta, &hook.definition.headers).await;
             hook.give(record.clone(), captured).await;
         }

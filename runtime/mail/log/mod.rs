@@ -15,7 +15,7 @@ pub(super) mod pattern;
 mod record;
 pub(super) mod segment;
 pub(super) mod selection;
-mod space;
+mod sieve;
 pub(super) mod template;
 mod traffic;
 pub(super) mod writer;
@@ -34,7 +34,6 @@ pub use intake::ToQueues;
 pub(super) use local::{Filter, LocalLog};
 pub use logger::{Logger, hook_queue};
 pub use outcome::Outcome;
-pub use space::Room;
 
 /// Where a session went to.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use kumo_tsa_core::wire::{Kind, Time};
+use kumo_tsa_core::wire::{Kind, PathName, Time, is_internal, one_line};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -13,6 +13,7 @@ use super::{Attempt, Entry};
 use crate::mail::address::Address;
 use crate::mail::message::MessageId;
 use crate::mail::reply::Reply;
+use crate::shaping::Handle;
 
 /// What a class of bounces is called when there is none.
 pub(super) const UNCATEGORIZED: &str = "Uncategorized";
@@ -100,6 +101,14 @@ impl Record {
     /// How the message came in.
     pub(super) fn reception_protocol(&self) -> Option<&str> {
         self.reception_protocol.as_deref()
+    }
+
+    /// Whether a rule may match it.
+    pub(super) fn may_match(&self, rules: &Handle) -> bool {
+        let Reply { code, enhanced_code, content, .. } = &self.reply;
+        let site = PathName::parse(&self.site, self.attempt.source.as_deref()).site;
+        let text = one_line(*code, *enhanced_code, content);
+        rules.may_match(self.recipients.iter().map(Address::domain), site, &text, is_internal(content))
     }
 
     /// What is written, with what was captured of the message.

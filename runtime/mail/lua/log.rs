@@ -22,8 +22,8 @@ use crate::mail::log::segment::{Limits, Place, Segments};
 use crate::mail::log::selection::{Form, Selection};
 use crate::mail::log::template::Template;
 use crate::mail::log::writer::Writer;
-use crate::mail::log::{Audit, Filter, LocalLog, Logger, Room, SHOULD_ENQUEUE, whole};
-use crate::mail::spool::Least;
+use crate::mail::log::{Audit, Filter, LocalLog, Logger, SHOULD_ENQUEUE, whole};
+use crate::mail::room::{Least, Room};
 use crate::policy;
 
 const LOCAL: &str = "kumo.configure_local_logs";
@@ -107,7 +107,8 @@ async fn configure_local_logs(lua: Lua, table: Value) -> mlua::Result<()> {
         max_age: table.max_segment_duration,
         compression_level: table.compression_level,
     };
-    let folders = places.iter().map(|place| place.folder.clone()).collect();
+    let room = |place: &Place| Room::new(place.folder.clone(), table.min_free_space, table.min_free_inodes);
+    let rooms = places.iter().map(room).collect();
     let writer = Arc::new(writer(&host, places, limits, table.back_pressure, LOCAL)?);
     let filter = table.filter_event.map(|event| Filter::start(policy, event, writer.clone(), table.back_pressure));
     Logger::of(&host).add_local(LocalLog {
@@ -116,8 +117,7 @@ async fn configure_local_logs(lua: Lua, table: Value) -> mlua::Result<()> {
         headers: Names::parse(&table.headers),
         writer,
         filter,
-        folders,
-        room: Room { space: table.min_free_space, inodes: table.min_free_inodes },
+        rooms,
     });
     Ok(())
 }
@@ -162,6 +162,7 @@ struct HookTable {
     #[serde(default)]
     deferred_spool: bool,
     queue: Option<serde_json::Map<String, serde_json::Value>>,
+    shaping_event: Option<String>,
 }
 
 /// One kind of record that a hook may get.
@@ -184,7 +185,8 @@ fn hook_forms(forms: &BTreeMap<String, HookForm>) -> Result<Selection, String> {
 }
 
 /// `kumo.configure_log_hook { name = 'webhook', ... }`; `queue = { ... }` is what `kumo.make_queue_config` takes, for the
-/// queue that is called like the hook.
+/// queue that is called like the hook, and `shaping_event` the name of an event that gives shaping data: the policy is asked
+/// only about records that a rule of it may match.
 async fn configure_log_hook(lua: Lua, table: Value) -> mlua::Result<()> {
     let table: HookTable = policy::options(&lua, table, HOOK)?;
     let selection = hook_forms(&table.per_record).map_err(|why| failure(HOOK, &why))?;
@@ -203,6 +205,7 @@ async fn configure_log_hook(lua: Lua, table: Value) -> mlua::Result<()> {
         selection,
         deferred_spool: table.deferred_spool,
         queue: table.queue,
+        shaping_event: table.shaping_event,
     };
     Logger::of(&policy::host(&lua)?).add_hook(policy, definition).map_err(|why| failure(HOOK, &why))
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
-pub use definition::{Definition, Kind, Least, Part};
+pub use definition::{Definition, Kind, Part};
 use part::Spool;
 use turn::{Engines, Turns, Work};
 

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
-use nix::sys::statvfs::statvfs;
 use tokio::task::JoinHandle;
 
 use super::Error;
@@ -13,13 +12,14 @@ use super::definition::Definition;
 use super::engine::Engine;
 use crate::host::Host;
 use crate::mail::message::MessageId;
+use crate::mail::room::{Room, Short};
 
 /// An open spool. Each call works on a thread for blocking work.
 #[derive(Debug)]
 pub(super) struct Spool {
     definition: Definition,
-    /// Where its folder really is.
-    folder: PathBuf,
+    /// Where its folder really is, and what has to be free there.
+    room: Room,
     /// `None` after it was closed.
     engine: ArcSwapOption<Engine>,
     /// Syncs the embedded engine, and opens it again after failures.
@@ -37,7 +37,8 @@ impl Spool {
             let (store, clock, at_once) = (store.clone(), host.clock().clone(), definition.flush);
             tokio::spawn(async move { store.attend(&clock, at_once).await })
         });
-        Ok(Self { definition, folder, engine: ArcSwapOption::from_pointee(engine), attending: Mutex::new(attending) })
+        let room = Room::new(folder, definition.min_free_space, definition.min_free_inodes);
+        Ok(Self { definition, room, engine: ArcSwapOption::from_pointee(engine), attending: Mutex::new(attending) })
     }
 
     pub(super) fn failed(&self, why: impl Into<String>) -> Error {
@@ -91,33 +92,23 @@ impl Spool {
     }
 
     pub(super) async fn set_aside(&self, id: MessageId) -> Result<Option<PathBuf>, Error> {
-        let folder = self.folder.clone();
+        let folder = self.room.folder.clone();
         self.with(move |engine| engine.set_aside(&folder, id)).await
     }
 
     /// Fails when new messages are not to be taken: writes fail, or too little is free.
     pub(super) fn check(&self) -> Result<(), Error> {
         self.engine()?.check().map_err(|why| self.failed(why))?;
-        let free = statvfs(&self.folder).map_err(|cause| self.failed(cause.to_string()))?;
-        let block = free.fragment_size();
-        let full = |what, free, least| Error::Full {
-            name: self.definition.name.to_string(),
-            folder: self.definition.path.display().to_string(),
-            what,
-            free,
-            least,
-        };
-        let (all, left) = (free.blocks() * block, free.blocks_available() * block);
-        let least = self.definition.min_free_space.of(all);
-        if left < least {
-            return Err(full("bytes", left, least));
+        match self.room.short().map_err(|why| self.failed(why))? {
+            None => Ok(()),
+            Some(Short { what, free, least }) => Err(Error::Full {
+                name: self.definition.name.to_string(),
+                folder: self.definition.path.display().to_string(),
+                what,
+                free,
+                least,
+            }),
         }
-        // Some file systems have no number of files to count.
-        let least = self.definition.min_free_inodes.of(free.files());
-        if free.files() > 0 && free.files_available() < least {
-            return Err(full("inodes", free.files_available(), least));
-        }
-        Ok(())
     }
 
     /// Syncs and closes it; all that is asked of it later fails.
