@@ -21,6 +21,7 @@ mod matching;
 mod memory;
 mod publish;
 mod push;
+mod replay;
 mod server;
 mod smtp;
 
@@ -45,6 +46,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("mail", mail::run),
     ("shaped mail", mail::run_shaped),
     ("waiting mail", mail::run_waiting),
+    ("replay", replay::run),
 ];
 
 fn main() {

@@ -10,6 +10,7 @@ mod epoch;
 pub mod http;
 pub mod listening;
 pub mod logging;
+pub mod memory;
 pub mod metrics;
 mod paths;
 pub mod run;

@@ -17,6 +17,7 @@ use super::smtp::server::Server;
 use super::spool::{self, Spools};
 use crate::host::Host;
 use crate::host::listening::Serving;
+use crate::host::memory::Memory;
 use crate::modules;
 use crate::policy::{self, Policy};
 
@@ -71,6 +72,7 @@ impl MailHost {
         config::say_unenforced();
         let mut background = JoinSet::new();
         background.spawn(modules::monitor::watch(host.clone()));
+        background.spawn(Memory::watch(host.clone()));
         Automation::of(host).open(host).await;
         let spools = Spools::open(host).await?;
         let queues = Queues::of(host);

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod demo;
 mod explain;
 mod player;
+mod replay;
 mod scene;
 mod schema;
 mod show;
@@ -29,6 +30,8 @@ enum Command {
     Schema(schema::Arguments),
     /// Run the policies of a folder in one process, and watch what they decide
     Up(up::Arguments),
+    /// Play rules over the logs of mail hosts, and see what they would have done
+    Replay(replay::Arguments),
 }
 
 /// Runs the subcommand; tells the exit status where nothing went wrong.
@@ -37,5 +40,6 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Explain(arguments) => explain::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Schema(arguments) => schema::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Up(arguments) => up::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Replay(arguments) => replay::run(&arguments).map(|()| ExitCode::SUCCESS),
     }
 }

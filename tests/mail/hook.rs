@@ -112,13 +112,14 @@ async fn with_shaping_data_only_records_that_a_rule_may_match_are_asked_about() 
     let init = "kumo.configure_log_hook { name = 'web', shaping_event = 'rules' }";
     let (bench, taken) = hooked_on(bench, init, &(rules + ENQUEUE)).await;
     let message = message(&bench);
-    let log = async |text: &str| {
+    let log_of = async |text: &str, to: Option<&[Address]>| {
         let (kind, reply, attempt) = (Kind::TransientFailure, Reply::new(451, text), Attempt::default());
-        let entry = Entry { kind, message: &message, recipients: None, reply, attempt, queue: None };
+        let entry = Entry { kind, message: &message, recipients: to, reply, attempt, queue: None };
         Logger::of(&bench.host).log(entry).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         taken.messages.lock().unwrap().len()
     };
+    let log = async |text: &str| log_of(text, None).await;
     // The first comes before the policy has told its rules.
     let asked = [log("4.2.1 later").await, log("4.7.1 please slow\r\ndown").await, log("4.2.1 later").await];
     assert_eq!(asked, [0, 1, 1]);
@@ -126,10 +127,19 @@ async fn with_shaping_data_only_records_that_a_rule_may_match_are_asked_about() 
     bench.host.epoch().bump();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!([log("4.7.1 slow down").await, log("4.2.1 later").await], [1, 2]);
+    // By any recipient's domain (R2).
+    let there = "['two.example']\nmx_rollup = false\n[['two.example'.automation]]\nregex = 'only there'\n\
+                 action = 'Suspend'\nduration = '1h'\n";
+    bench.write("rules.toml", there);
+    bench.host.epoch().bump();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let to = ["a@example.com", "b@two.example"].map(|text| Address::parse(text).unwrap());
+    assert_eq!(log_of("4.7.1 only there", Some(&to[..1])).await, 2);
+    assert_eq!(log_of("4.7.1 only there", Some(&to)).await, 3);
     bench.write("rules.toml", "what is this");
     bench.host.epoch().bump();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(log("4.7.1 slow down").await, 3, "where the policy cannot tell, it is asked");
+    assert_eq!(log("4.7.1 slow down").await, 4, "where the policy cannot tell, it is asked");
     Logger::of(&bench.host).stop().await;
 }
 

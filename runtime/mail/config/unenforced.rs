@@ -3,7 +3,7 @@
 /// An option that is accepted and has no effect yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unenforced {
-    /// Of what: `egress path`, `egress source`.
+    /// Of what: `egress path`, `egress source`, `queue`.
     pub of: &'static str,
     /// Its name.
     pub option: &'static str,
@@ -13,6 +13,10 @@ pub struct Unenforced {
 
 const fn path(option: &'static str, instead: &'static str) -> Unenforced {
     Unenforced { of: "egress path", option, instead }
+}
+
+const fn queue(option: &'static str, instead: &'static str) -> Unenforced {
+    Unenforced { of: "queue", option, instead }
 }
 
 const fn source(option: &'static str) -> Unenforced {
@@ -27,6 +31,9 @@ const LIST: &[Unenforced] = &[
     path("openssl_cipher_suites", "rustls does the encryption"),
     path("openssl_options", "rustls does the encryption"),
     path("rustls_cipher_suites", "all suites of rustls are offered"),
+    path("readyq_pool_name", "all paths share the host's threads"),
+    queue("shrink_policy", "content that waits for more than 5 s is in the spool alone"),
+    queue("timerwheel_tick_interval", "timers are exact"),
     source("ha_proxy_server"),
     source("socks5_proxy_server"),
     source("suspend_when_unplumbed"),
@@ -40,8 +47,12 @@ pub const fn unenforced() -> &'static [Unenforced] {
 
 /// Says in the log which these are; for the start of a host.
 pub fn say_unenforced() {
-    for of in ["egress path", "egress source"] {
+    for of in ["egress path", "egress source", "queue"] {
         let names: Vec<_> = LIST.iter().filter(|one| one.of == of).map(|one| format!("`{}`", one.option)).collect();
-        tracing::info!("options of an {of} that are accepted and have no effect yet: {}", names.join(", "));
+        tracing::info!(
+            "options of {} {of} that are accepted and have no effect yet: {}",
+            if of == "queue" { "a" } else { "an" },
+            names.join(", ")
+        );
     }
 }

@@ -6,6 +6,7 @@ use arc_swap::ArcSwapOption;
 use futures_util::future::BoxFuture;
 
 use crate::host::Host;
+use crate::host::memory::{Headroom, Memory};
 use crate::mail::Message;
 use crate::mail::log::Logger;
 use crate::mail::queue::{Accept, Queues};
@@ -23,13 +24,16 @@ pub trait Intake: Send + Sync {
 #[error("{0}")]
 pub struct NotTaken(pub String);
 
-/// Whether mail may be taken in: fails while the spool, or what records go to, is full or failing.
+/// Whether mail may be taken in: fails while the spool, or what records go to, is full or failing, or memory is used up.
 ///
 /// # Errors
 /// Why not.
 pub(in crate::mail) fn health(host: &Host) -> Result<(), String> {
     if let Some(spools) = Spools::of(host) {
         spools.health().map_err(|error| error.to_string())?;
+    }
+    if Memory::of(host).headroom() == Headroom::None {
+        return Err("memory is used up".to_owned());
     }
     Logger::of(host).health()
 }

@@ -16,6 +16,7 @@ use super::smtp;
 use super::world::{Answer, Failure, Lane, Opening, Requeued, Session, World};
 use crate::dns::{Mx, Resolver};
 use crate::host::Host;
+use crate::host::memory::{Headroom, Memory};
 use crate::mail::address::Address;
 use crate::mail::automation::{Automation, Changed, Changes};
 use crate::mail::config::{self, BadConfig, Config, PathConfig, Pool, Protocol, QueueConfig, Source};
@@ -37,6 +38,7 @@ pub(super) struct Home {
     policy: Policy,
     holds: Arc<Holds>,
     throttles: Arc<Throttles>,
+    memory: Arc<Memory>,
     automation: Arc<Automation>,
     logger: Arc<Logger>,
     overridden: tokio::sync::Mutex<Changes>,
@@ -49,6 +51,7 @@ impl Home {
         Self {
             holds: Holds::of(&host),
             throttles: Throttles::of(&host),
+            memory: Memory::of(&host),
             logger: Logger::of(&host),
             overridden: tokio::sync::Mutex::new(automation.changed()),
             automation,
@@ -235,6 +238,10 @@ impl World for Home {
 
     fn spool_health(&self) -> Result<(), spool::Error> {
         self.spools()?.health()
+    }
+
+    fn headroom(&self) -> Headroom {
+        self.memory.headroom()
     }
 
     fn log<'a>(&'a self, entry: Entry<'a>) -> BoxFuture<'a, ()> {

@@ -17,7 +17,8 @@ use super::rotation::Rotation;
 use super::route::{Destination, NoRoute};
 use super::scheduled::{On, Scheduled, Waiting};
 use super::settle::Back;
-use crate::mail::config::{Pool, Protocol, QueueConfig};
+use crate::host::memory::Headroom;
+use crate::mail::config::{MemoryPolicy, PathConfig, Pool, Protocol, QueueConfig};
 use crate::mail::log::Attempt;
 use crate::mail::message::Message;
 use crate::mail::reply::Reply;
@@ -228,6 +229,7 @@ impl Engine {
                 refused.insert(source);
                 continue;
             }
+            self.spare_memory(&ready.config(), &waiting.message);
             let item = Item { domain: to.domain.as_str().into(), message: waiting.message, queue: queue.clone() };
             match ready.push(item) {
                 Ok(()) => return Choice::Taken,
@@ -244,6 +246,18 @@ impl Engine {
                     }
                 }
             }
+        }
+    }
+
+    /// Drops of a message what the spool has too, where memory is short and the path says so.
+    fn spare_memory(&self, config: &PathConfig, message: &Message) {
+        let policy = match self.world.headroom() {
+            Headroom::Enough => return,
+            Headroom::Low => config.low_memory_reduction_policy,
+            Headroom::None => config.no_memory_reduction_policy,
+        };
+        if policy != MemoryPolicy::NoShrink {
+            message.shrink_data();
         }
     }
 

@@ -10,6 +10,7 @@ use kumo_tsa_core::wire::{Limit, QueueName, Throttle};
 use tokio::sync::watch;
 
 use crate::dns::Mx;
+use crate::host::memory::Headroom;
 use crate::mail::address::Address;
 use crate::mail::config::{MxEntry, PathConfig, Pool, QueueConfig, Source};
 use crate::mail::hold::Holds;
@@ -138,6 +139,8 @@ pub trait World: Send + Sync + 'static {
     fn remove<'a>(&'a self, message: &'a Message) -> Answer<'a, (), spool::Error>;
     /// Whether the spool takes writes.
     fn spool_health(&self) -> Result<(), spool::Error>;
+    /// How much memory is left.
+    fn headroom(&self) -> Headroom;
     /// Writes a record.
     fn log<'a>(&'a self, entry: Entry<'a>) -> BoxFuture<'a, ()>;
 

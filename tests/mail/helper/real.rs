@@ -212,14 +212,12 @@ async fn records_go_from_the_hook_to_the_daemon_as_messages() {
     let stage = Stage::started(real, RULES, &format!("publish = {{ '{}' }}", rig.url(""))).await;
     let should_enqueue: Event<(Message, String), bool> = Event::multiple("should_enqueue_log_record");
     let mut messages = Vec::new();
-    for (number, content) in [(1, "three times"), (2, "fine"), (3, "three times"), (4, "three times")] {
+    for (number, content) in [(1, "three times"), (2, "three times"), (3, "three times")] {
         let message = hooked(&stage, &record(number, content));
-        if stage.policy.ask(&should_enqueue, (message.clone(), hook.clone())).await.unwrap() {
-            assert_eq!(message.meta("queue"), Some(json!(hook)));
-            messages.push(message);
-        }
+        assert!(stage.policy.ask(&should_enqueue, (message.clone(), hook.clone())).await.unwrap());
+        assert_eq!(message.meta("queue"), Some(json!(hook)));
+        messages.push(message);
     }
-    assert_eq!(messages.len(), 3);
     // What the host does to deliver them.
     let mut pinned = stage.policy.pin().await.unwrap();
     let make: Event<(String, Option<String>, Option<String>), Table> = Event::named(format!("make.{hook}"));

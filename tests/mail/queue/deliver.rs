@@ -31,7 +31,7 @@ async fn a_lua_object_takes_messages() {
     let rig = Rig::new(&lua(1, object)).await;
     for who in ["a", "later", "never", "b"] {
         rig.send(1, &format!("{who}@example.com")).await;
-        pass(5.0).await;
+        pass(1.0).await;
     }
     rig.send(1, "nothing@example.com").await;
     pass(5.0).await;

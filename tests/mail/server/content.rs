@@ -1,5 +1,7 @@
 //! Messages arrive as they were sent, or not at all.
 
+use kumo_tsa::host::memory::Memory;
+
 use super::client::Client;
 use super::rig::{Rig, content};
 
@@ -175,6 +177,11 @@ async fn what_cannot_be_kept_is_not_accepted() {
     let reply = client.message("a@example.com").await;
     assert_eq!(reply, "451 4.3.0 mx.example cannot take the message now, try again later");
     *rig.kept.refusal.lock().unwrap() = None;
+    let memory = Memory::of(&rig.bench.host);
+    memory.set_limit(1);
+    let reply = client.say("MAIL FROM:<from@example.org>").await;
+    assert_eq!(reply, "452 4.3.1 mx.example has no room for mail now, try again later");
+    memory.set_limit(u64::MAX);
     assert!(client.message("a@example.com").await.starts_with("250 OK"));
     assert_eq!(rig.kept.len(), 1);
 }

@@ -16,6 +16,7 @@ use super::super::route::Route;
 use super::super::world::*;
 use super::super::{Accept, Internal, NotTaken};
 use crate::dns::Mx;
+use crate::host::memory::Headroom;
 use crate::host::{Clock, Host, Paths};
 use crate::mail::address::Address;
 use crate::mail::config::{PathConfig, Pool, PoolEntry, QueueConfig, Source};
@@ -86,6 +87,7 @@ pub(super) struct Knobs {
     pub(super) script: Arc<Script>,
     pub(super) refuse: Option<String>,
     pub(super) failing: bool,
+    pub(super) headroom: Headroom,
 }
 
 /// The world.
@@ -140,6 +142,7 @@ impl Fake {
                 script: Arc::new(|_| Says::all(250, "2.0.0 OK ids=1")),
                 refuse: None,
                 failing: false,
+                headroom: Headroom::Enough,
             }),
             records: Mutex::default(),
             tries: Mutex::default(),
@@ -370,6 +373,10 @@ impl World for Arc<Fake> {
             Ok(())
         }
         .boxed()
+    }
+
+    fn headroom(&self) -> Headroom {
+        self.knobs.lock().unwrap().headroom
     }
 
     fn spool_health(&self) -> Result<(), spool::Error> {

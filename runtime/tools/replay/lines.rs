@@ -1,0 +1,128 @@
+//! Logs as chunks of whole lines.
+
+use std::io::{self, Read};
+
+use kumo_tsa_core::wire::{Record, Time};
+
+/// As much as is parsed in one go.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// A line that is longer than this is broken: no record is.
+const LINE_BYTES: usize = 16 << 20;
+
+/// Lines of one log.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    /// Whole lines; the last may lack its end.
+    pub(super) text: Vec<u8>,
+    /// The newest time in its last lines; `None` where none of them is a record.
+    pub(super) newest: Option<Time>,
+    /// The log ends here before it should.
+    pub(super) cut: bool,
+    /// Lines that were too long to keep.
+    pub(super) too_long: u64,
+    /// Up to this time no log has anything left: what is older can be decided on.
+    pub(super) horizon: Time,
+}
+
+/// Reads a log.
+pub(super) struct Lines {
+    source: Box<dyn Read + Send>,
+    /// The beginning of a line whose end has not been read.
+    rest: Vec<u8>,
+    ended: bool,
+    /// Within a line that is too long.
+    skipping: bool,
+}
+
+impl Lines {
+    pub(super) fn new(source: Box<dyn Read + Send>) -> Self {
+        Self { source, rest: Vec::new(), ended: false, skipping: false }
+    }
+
+    /// The next lines; `None` at the end. A log that is damaged ends where the damage is.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub(super) fn next(&mut self) -> io::Result<Option<Chunk>> {
+        let mut chunk = Chunk::default();
+        while !self.ended {
+            let begin = self.rest.len();
+            self.rest.resize(begin + CHUNK_BYTES, 0);
+            let read = fill(&mut *self.source, self.rest.get_mut(begin..).unwrap_or_default());
+            self.rest.truncate(begin + read.count);
+            match read.outcome {
+                Ok(more) => self.ended = !more,
+                Err(error) if super::source::is_damage(&error) => (self.ended, chunk.cut) = (true, true),
+                Err(error) => return Err(error),
+            }
+            if self.ended {
+                break;
+            }
+            let Some(end) = self.rest.iter().skip(begin).rposition(|byte| *byte == b'\n') else {
+                self.drop_long_line(&mut chunk);
+                continue;
+            };
+            let rest = self.rest.split_off(begin + end + 1);
+            chunk.text = std::mem::replace(&mut self.rest, rest);
+            self.end_long_line(&mut chunk);
+            return Ok(Some(chunk));
+        }
+        chunk.text = std::mem::take(&mut self.rest);
+        self.end_long_line(&mut chunk);
+        let nothing = chunk.text.is_empty() && !chunk.cut && chunk.too_long == 0;
+        Ok((!nothing).then_some(chunk))
+    }
+
+    fn drop_long_line(&mut self, chunk: &mut Chunk) {
+        if self.skipping {
+            self.rest.clear();
+        } else if self.rest.len() > LINE_BYTES {
+            chunk.too_long += 1;
+            self.skipping = true;
+            self.rest.clear();
+        }
+    }
+
+    /// Where a line that is too long ends, the next begins.
+    fn end_long_line(&mut self, chunk: &mut Chunk) {
+        if std::mem::take(&mut self.skipping) {
+            let end = chunk.text.iter().position(|byte| *byte == b'\n').map_or(chunk.text.len(), |at| at + 1);
+            chunk.text.drain(..end);
+        }
+    }
+}
+
+struct Filled {
+    count: usize,
+    /// Whether there may be more.
+    outcome: io::Result<bool>,
+}
+
+fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> Filled {
+    let mut count = 0;
+    while let Some(rest) = buffer.get_mut(count..).filter(|rest| !rest.is_empty()) {
+        match source.read(rest) {
+            Ok(0) => return Filled { count, outcome: Ok(false) },
+            Ok(more) => count += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Filled { count, outcome: Err(error) },
+        }
+    }
+    Filled { count, outcome: Ok(true) }
+}
+
+/// The time of the first record in a text.
+pub(super) fn first_time(text: &[u8]) -> Option<Time> {
+    text.split(|byte| *byte == b'\n').find_map(time)
+}
+
+/// The time of the last record, where it is among the last few lines.
+pub(super) fn last_time(text: &[u8]) -> Option<Time> {
+    const TRIES: usize = 20;
+    text.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty()).take(TRIES).find_map(time)
+}
+
+fn time(line: &[u8]) -> Option<Time> {
+    Record::parse(line).ok().map(|record| record.time())
+}

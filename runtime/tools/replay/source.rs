@@ -1,0 +1,205 @@
+//! The logs of a mail host as they lie on disk: which files there are, and what is in them whatever they are called.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context as _, anyhow, bail};
+use flate2::read::MultiGzDecoder;
+
+/// What stands for standard input.
+pub(super) const STDIN: &str = "-";
+
+/// As much of a log as tells whether it is one, uncompressed.
+const BEGINNING_BYTES: u64 = 64 << 10;
+
+/// The largest window of zstd that is taken, as a power of two.
+const WINDOW_LOG: u32 = 27;
+
+/// One log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Log {
+    /// As people are told of it.
+    pub(super) name: String,
+    /// `None` for standard input.
+    path: Option<PathBuf>,
+    /// As it lies on disk; 0 where that is not known.
+    pub(super) bytes: u64,
+    /// Whether it was named, and not found in a folder.
+    named: bool,
+}
+
+/// A log's content is not that of one.
+#[derive(Debug, thiserror::Error)]
+#[error("`{name}` is {what}; expected JSON lines as a mail host logs them, plain or compressed with gzip or zstd")]
+pub(super) struct NoLog {
+    name: String,
+    what: &'static str,
+}
+
+/// How far reading has come, in bytes as they lie on disk.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Meter(Arc<AtomicU64>);
+
+impl Meter {
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The logs that arguments name: files, those below folders in the order of their names, standard input.
+pub(super) fn find(arguments: &[PathBuf]) -> anyhow::Result<Vec<Log>> {
+    let mut logs = Vec::new();
+    for argument in arguments {
+        let name = argument.display().to_string();
+        if name == STDIN {
+            if logs.iter().any(|log: &Log| log.path.is_none()) {
+                bail!("`-` is given twice: standard input can be read once");
+            }
+            logs.push(Log { name: "standard input".to_owned(), path: None, bytes: 0, named: true });
+            continue;
+        }
+        let about = std::fs::metadata(argument).with_context(|| format!("cannot read `{name}`"))?;
+        if about.is_dir() {
+            let before = logs.len();
+            below(argument, &mut logs).with_context(|| format!("cannot read the folder `{name}`"))?;
+            if logs.len() == before {
+                bail!("there is no file in the folder `{name}`");
+            }
+        } else {
+            logs.push(Log { name, path: Some(argument.clone()), bytes: about.len(), named: true });
+        }
+    }
+    Ok(logs)
+}
+
+fn below(folder: &Path, logs: &mut Vec<Log>) -> io::Result<()> {
+    let mut entries = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    entries.sort();
+    for path in entries {
+        let Ok(about) = std::fs::metadata(&path) else { continue };
+        if about.is_dir() {
+            below(&path, logs)?;
+        } else if about.is_file() {
+            logs.push(Log { name: path.display().to_string(), path: Some(path), bytes: about.len(), named: false });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a path looks like logs rather than like a shaping file.
+pub(super) fn looks_like_logs(path: &Path) -> bool {
+    if path.as_os_str() == STDIN || path.is_dir() {
+        return true;
+    }
+    if path.extension().is_some_and(|end| end == "toml") || is_url(path) {
+        return false;
+    }
+    // What is not there is not missed as a shaping file, which has a suffix.
+    let Ok(about) = std::fs::metadata(path) else { return path.extension().is_none_or(|end| end != "json") };
+    let log = Log { name: String::new(), path: Some(path.to_owned()), bytes: about.len(), named: true };
+    let open = log.beginning();
+    open.is_ok_and(|text| judge(&text).is_none())
+}
+
+/// Whether it is to be fetched and not read.
+pub(super) fn is_url(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| path.starts_with("http://") || path.starts_with("https://"))
+}
+
+impl Log {
+    /// The first bytes of the log, uncompressed; empty for standard input, which can be read once alone.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or its content is not a log's.
+    pub(super) fn begin(&self) -> anyhow::Result<Option<Vec<u8>>> {
+        if self.path.is_none() {
+            return Ok(Some(Vec::new()));
+        }
+        let text = self.beginning().with_context(|| format!("cannot read `{}`", self.name))?;
+        match judge(&text) {
+            None => Ok(Some(text)),
+            Some(what) if self.named => Err(anyhow!(NoLog { name: self.name.clone(), what })),
+            Some(_) => Ok(None),
+        }
+    }
+
+    fn beginning(&self) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        let read = self.open(&Meter::default())?.take(BEGINNING_BYTES).read_to_end(&mut text);
+        match read {
+            // What is there can be looked at, however it ends.
+            Err(error) if text.is_empty() && !is_damage(&error) => Err(error),
+            _ => Ok(text),
+        }
+    }
+
+    /// The content of the log, uncompressed.
+    pub(super) fn open(&self, meter: &Meter) -> io::Result<Box<dyn Read + Send>> {
+        let source: Box<dyn Read + Send> = match &self.path {
+            Some(path) => Box::new(File::open(path)?),
+            None => Box::new(io::stdin()),
+        };
+        decompressed(Metered { source, meter: meter.clone() })
+    }
+
+    /// Whether it is standard input, whose content is judged as it is read.
+    pub(super) fn is_stdin(&self) -> bool {
+        self.path.is_none()
+    }
+}
+
+/// Whether reading failed because of what is in the file: it is cut short, or is not what it began as.
+pub(super) fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
+}
+
+/// What a text is, when it is not lines of JSON.
+fn judge(text: &[u8]) -> Option<&'static str> {
+    if text.contains(&0) {
+        return Some("binary");
+    }
+    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start).filter(|line| !line.is_empty());
+    let any = lines.clone().next().is_some();
+    let json = lines.any(|line| line.first() == Some(&b'{'));
+    (any && !json).then_some("something else")
+}
+
+struct Metered {
+    source: Box<dyn Read + Send>,
+    meter: Meter,
+}
+
+impl Read for Metered {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.meter.0.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+/// By content, not by name.
+fn decompressed(mut source: Metered) -> io::Result<Box<dyn Read + Send>> {
+    let mut magic = [0; 4];
+    let mut have = 0;
+    while have < magic.len() {
+        match source.read(magic.get_mut(have..).unwrap_or_default())? {
+            0 => break,
+            count => have += count,
+        }
+    }
+    let whole = io::Cursor::new(magic.get(..have).unwrap_or_default().to_vec()).chain(source);
+    Ok(match magic {
+        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(128 << 10, whole))),
+        // A frame, or one that is to be skipped, with more behind it.
+        [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
+            let mut decoder = zstd::stream::read::Decoder::new(whole)?;
+            decoder.window_log_max(WINDOW_LOG)?;
+            Box::new(decoder)
+        }
+        _ => Box::new(whole),
+    })
+}
