@@ -8,14 +8,46 @@
 ---@alias kumo.KeySource string | { key_data: string } | { event_name: string, event_args?: any[] }
 ---@alias kumo.Level 'Ignore' | 'Warn' | 'Error'
 ---@alias kumo.Refresh 'Ttl' | 'Epoch'
+---@alias kumo.AuthInfo { identities?: table[], groups?: string[], peer_address?: string, identity?: string }
 
 ---@class kumo
 ---@field version string
 local kumo = {}
 
---- Registers a handler.
+--- Registers the handler of an event: one that the host knows, or one whose name the policy chose, as those of tasks,
+--- of `custom_lua`, of filters, or `log_disposition_NAME`.
 ---@param event string
 ---@param handler function
+---@overload fun(event: 'init', handler: fun())
+---@overload fun(event: 'pre_init', handler: fun())
+---@overload fun(event: 'validate_config', handler: fun())
+---@overload fun(event: 'shutdown_logging', handler: fun())
+---@overload fun(event: 'main', handler: fun(...: string))
+---@overload fun(event: 'tsa_init', handler: fun())
+---@overload fun(event: 'tsa_load_shaping_data', handler: fun(): kumo.Shaping)
+---@overload fun(event: 'get_queue_config', handler: fun(domain: string, tenant?: string, campaign?: string, routing_domain?: string): kumo.QueueConfig?)
+---@overload fun(event: 'get_egress_path_config', handler: fun(routing_domain: string, egress_source: string, site_name: string): kumo.EgressPath)
+---@overload fun(event: 'get_egress_source', handler: fun(name: string): kumo.EgressSource)
+---@overload fun(event: 'get_egress_pool', handler: fun(name: string): kumo.EgressPool)
+---@overload fun(event: 'get_listener_domain', handler: fun(domain: string, listener: string, conn: kumo.ConnectionMeta): kumo.ListenerDomain?)
+---@overload fun(event: 'should_enqueue_log_record', handler: fun(msg: kumo.Message, hook_name: string): boolean?)
+---@overload fun(event: 'throttle_insert_ready_queue', handler: fun(msg: kumo.Message))
+---@overload fun(event: 'requeue_message', handler: fun(msg: kumo.Message, response: string, reasons: string[], increment: boolean, delay?: kumo.TimeDelta))
+---@overload fun(event: 'smtp_client_rewrite_delivery_status', handler: fun(response: string, domain: string, tenant?: string, campaign?: string, routing_domain?: string): integer?)
+---@overload fun(event: 'smtp_server_get_dynamic_parameters', handler: fun(listener: string, conn: kumo.ConnectionMeta): table?)
+---@overload fun(event: 'smtp_server_connection_accepted', handler: fun(conn: kumo.ConnectionMeta))
+---@overload fun(event: 'smtp_server_ehlo', handler: fun(domain: string, conn: kumo.ConnectionMeta, extensions: string[]): string[]?)
+---@overload fun(event: 'smtp_server_auth_plain', handler: fun(authz: string, authc: string, password: string, conn: kumo.ConnectionMeta): boolean | kumo.AuthInfo)
+---@overload fun(event: 'smtp_server_mail_from', handler: fun(sender: kumo.EnvelopeAddress, conn: kumo.ConnectionMeta))
+---@overload fun(event: 'smtp_server_rcpt_to', handler: fun(recipient: kumo.EnvelopeAddress, conn: kumo.ConnectionMeta))
+---@overload fun(event: 'smtp_server_data', handler: fun(msg: kumo.Message, conn: kumo.ConnectionMeta))
+---@overload fun(event: 'smtp_server_split_transaction', handler: fun(msg: kumo.Message, conn: kumo.ConnectionMeta): kumo.EnvelopeAddress[][]?)
+---@overload fun(event: 'smtp_server_message_received', handler: fun(msg: kumo.Message, conn: kumo.ConnectionMeta))
+---@overload fun(event: 'smtp_server_message_deferred_inject', handler: fun(msg: kumo.Message, conn: kumo.ConnectionMeta))
+---@overload fun(event: 'smtp_server_rewrite_response', handler: fun(status: integer, response: string, command: string?, conn: kumo.ConnectionMeta): integer?, string?)
+---@overload fun(event: 'http_message_generated', handler: fun(msg: kumo.Message, auth: kumo.AuthInfo))
+---@overload fun(event: 'http_server_validate_auth_basic', handler: fun(user: string, password: string): boolean | kumo.AuthInfo)
+---@overload fun(event: 'http_server_validate_auth_bearer', handler: fun(token: string): boolean | kumo.AuthInfo)
 function kumo.on(event, handler) end
 
 ---@class kumo.MemoizeOptions
@@ -38,8 +70,36 @@ function kumo.memoize(fn, options) end
 function kumo.sleep(seconds) end
 
 --- Runs the handler of an event beside everything else; to be called in `init`.
----@param task { event_name: string, args?: any[] }
+---@param task kumo.Task
 function kumo.spawn_task(task) end
+
+---@class kumo.Task
+---@field event_name string
+---@field args? any[]
+
+---@class kumo.ThreadPool
+---@field name string
+---@field num_threads integer
+
+--- Accepted and without effect: all work is done by one set of threads.
+---@param options kumo.ThreadPool
+function kumo.spawn_thread_pool(options) end
+
+---@param contexts integer
+function kumo.set_max_spare_lua_contexts(contexts) end
+
+---@param events integer
+function kumo.set_max_lua_context_use_count(events) end
+
+---@param seconds integer
+function kumo.set_max_lua_context_age(seconds) end
+
+---@param percent integer
+function kumo.set_lua_gc_on_put(percent) end
+
+--- How long a path takes, after it was suspended, from one connection to its limit.
+---@param length kumo.Duration
+function kumo.set_suspension_ramp(length) end
 
 --- Makes configuration be asked for anew.
 function kumo.bump_config_epoch() end
@@ -75,225 +135,6 @@ function kumo.set_diagnostic_log_filter(filter) end
 ---@return table
 function kumo.prometheus_metrics() end
 
---- Ends the transaction with this answer.
----@param code integer 400 to 599
----@param message string
-function kumo.reject(code, message) end
-
---- The same, and closes the connection.
----@param code integer
----@param message string
----@param mode? 'If421' | 'FollowWith421' | 'ForceDisconnect'
-function kumo.disconnect(code, message, mode) end
-
----@class kumo.EgressPath
----@field connection_limit? kumo.Limit
----@field additional_connection_limits? table<string, kumo.Limit>
----@field enable_tls? 'Opportunistic' | 'OpportunisticInsecure' | 'Required' | 'RequiredInsecure' | 'Disabled'
----@field connect_timeout? kumo.Duration
----@field banner_timeout? kumo.Duration
----@field ehlo_timeout? kumo.Duration
----@field mail_from_timeout? kumo.Duration
----@field rcpt_to_timeout? kumo.Duration
----@field data_timeout? kumo.Duration
----@field data_dot_timeout? kumo.Duration
----@field rset_timeout? kumo.Duration
----@field idle_timeout? kumo.Duration
----@field starttls_timeout? kumo.Duration
----@field max_ready? integer
----@field consecutive_connection_failures_before_delay? integer
----@field smtp_port? integer
----@field smtp_auth_plain_username? string
----@field smtp_auth_plain_password? kumo.KeySource
----@field max_message_rate? kumo.Throttle
----@field additional_message_rate_throttles? table<string, kumo.Throttle>
----@field source_selection_rate? kumo.Throttle
----@field additional_source_selection_rates? table<string, kumo.Throttle>
----@field max_connection_rate? kumo.Throttle
----@field max_deliveries_per_connection? integer
----@field max_recipients_per_batch? integer
----@field prohibited_hosts? string[]
----@field skip_hosts? string[]
----@field ehlo_domain? string
----@field refresh_interval? kumo.Duration
----@field refresh_strategy? kumo.Refresh
----@field provider_name? string
-
----@param options kumo.EgressPath
----@return kumo.EgressPath
-function kumo.make_egress_path(options) end
-
----@class kumo.QueueConfig
----@field retry_interval? kumo.Duration 20 minutes unless said
----@field max_retry_interval? kumo.Duration
----@field max_age? kumo.Duration 7 days unless said
----@field egress_pool? string
----@field max_message_rate? kumo.Throttle
----@field protocol? { smtp?: table, custom_lua?: kumo.CustomLua, maildir_path?: string }
----@field reap_interval? kumo.Duration
----@field refresh_interval? kumo.Duration
----@field refresh_strategy? kumo.Refresh
----@field provider_name? string
-
----@class kumo.CustomLua
----@field constructor string the event that makes the connection
----@field batch_size? integer above 1 `send_batch` is called in the place of `send`
----@field min_batch_size? integer
----@field max_batch_latency? kumo.Duration
-
----@param options kumo.QueueConfig
----@return kumo.QueueConfig
-function kumo.make_queue_config(options) end
-
----@class kumo.EgressSource
----@field name string
----@field ehlo_domain? string
----@field source_address? string
----@field remote_port? integer
----@field ttl? kumo.Duration
-
----@param options kumo.EgressSource
----@return kumo.EgressSource
-function kumo.make_egress_source(options) end
-
----@class kumo.EgressPool
----@field name string
----@field entries { name: string, weight?: integer }[]
----@field ttl? kumo.Duration
-
----@param options kumo.EgressPool
----@return kumo.EgressPool
-function kumo.make_egress_pool(options) end
-
----@class kumo.ListenerDomain
----@field relay_to? boolean
----@field relay_from? string[]
----@field log_oob? boolean | 'Ignore' | 'LogThenDrop' | 'LogThenRelay'
----@field log_arf? boolean | 'Ignore' | 'LogThenDrop' | 'LogThenRelay'
-
----@param options kumo.ListenerDomain
----@return kumo.ListenerDomain
-function kumo.make_listener_domain(options) end
-
----@class kumo.HttpListener
----@field hostname? string
----@field listen? string
----@field use_tls? boolean
----@field tls_certificate? kumo.KeySource
----@field tls_private_key? kumo.KeySource
----@field request_body_limit? integer
----@field trusted_hosts? string[]
-
----@param options kumo.HttpListener
-function kumo.start_http_listener(options) end
-
----@class kumo.EsmtpListener
----@field listen? string
----@field max_connections? integer
----@field hostname? string
----@field relay_hosts? string[]
----@field banner? string
----@field batch_handling? 'BifurcateAlways' | 'BatchByDomain'
----@field tls_certificate? kumo.KeySource
----@field tls_private_key? kumo.KeySource
----@field deferred_spool? boolean
----@field deferred_queue? boolean
----@field trace_headers? table
----@field client_timeout? kumo.Duration
----@field data_processing_timeout? kumo.Duration
----@field peer? table<string, table>
----@field via? table<string, table>
----@field meta? table
----@field max_messages_per_connection? integer
----@field max_recipients_per_message? integer
----@field max_message_size? integer
----@field invalid_line_endings? 'Deny' | 'Allow' | 'Fix'
----@field line_length_hard_limit? integer
-
----@param options kumo.EsmtpListener
-function kumo.start_esmtp_listener(options) end
-
----@class kumo.Spool
----@field name 'data' | 'meta'
----@field path string
----@field kind? 'LocalDisk' | 'Fjall' | 'RocksDB'
----@field flush? boolean
----@field min_free_space? string | integer
----@field min_free_inodes? string | integer
-
----@param options kumo.Spool
-function kumo.define_spool(options) end
-
----@class kumo.LocalLogs
----@field log_dir string
----@field max_file_size? integer
----@field back_pressure? integer
----@field compression_level? integer
----@field max_segment_duration? kumo.Duration
----@field meta? string[]
----@field headers? string[]
----@field per_record? table<string, table>
----@field filter_event? string
-
----@param options kumo.LocalLogs
-function kumo.configure_local_logs(options) end
-
----@class kumo.LogHook
----@field name string
----@field back_pressure? integer
----@field meta? string[]
----@field headers? string[]
----@field per_record? table<string, { enable?: boolean, template?: string }>
----@field deferred_spool? boolean
----@field queue? kumo.QueueConfig of the queue that is named like the hook
----@field shaping_event? string an event that gives shaping data: the policy is asked only about records that a rule of it may match
-
----@param options kumo.LogHook
-function kumo.configure_log_hook(options) end
-
----@param path string
-function kumo.configure_accounting_db_path(path) end
-
----@param options { files: string[] }
-function kumo.configure_bounce_classifier(options) end
-
----@class kumo.UserThrottle
-local UserThrottle = {}
-
----@return { throttled: boolean, limit: integer, remaining: integer, reset_after: number, retry_after: number? }
-function UserThrottle:throttle() end
-
-function UserThrottle:sleep_if_throttled() end
-
----@param msg kumo.Message
----@return boolean
-function UserThrottle:delay_message_if_throttled(msg) end
-
----@param name string
----@param rate kumo.Throttle
----@return kumo.UserThrottle
-function kumo.make_throttle(name, rate) end
-
----@param sender string
----@param recipient string | string[]
----@param body string
----@return kumo.Message
-function kumo.make_message(sender, recipient, body) end
-
----@param msg kumo.Message
----@param deferred_spool? boolean
-function kumo.inject_message(msg, deferred_spool) end
-
----@param domain string
----@param source string
----@param site string
----@return kumo.EgressPath
-function kumo.invoke_get_egress_path_config(domain, source, site) end
-
----@param queue string
----@return kumo.QueueConfig
-function kumo.invoke_get_queue_config(queue) end
-
 kumo.json_parse = kumo.serde.json_parse
 kumo.json_load = kumo.serde.json_load
 kumo.json_encode = kumo.serde.json_encode
@@ -302,6 +143,10 @@ kumo.toml_parse = kumo.serde.toml_parse
 kumo.toml_load = kumo.serde.toml_load
 kumo.toml_encode = kumo.serde.toml_encode
 kumo.toml_encode_pretty = kumo.serde.toml_encode_pretty
+kumo.glob = kumo.fs.glob
+kumo.uncached_glob = kumo.fs.uncached_glob
+kumo.open = kumo.fs.open
+kumo.read_dir = kumo.fs.read_dir
 
 kumo.shaping = {}
 
@@ -350,28 +195,5 @@ function Shaping:get_referenced_sources() end
 
 ---@return string
 function Shaping:hash() end
-
-kumo.api = { admin = { suspend_ready_q = {}, suspend = {}, bounce = {} }, inject = {} }
-
----@class kumo.Selection
----@field campaign? string
----@field tenant? string
----@field domain? string
----@field reason string
----@field duration? kumo.Duration
----@field expires? string
----@field queue_names? string[]
-
----@param options { name: string, reason: string, duration?: kumo.Duration, expires?: string }
----@return string id
-function kumo.api.admin.suspend_ready_q.suspend(options) end
-
----@param options kumo.Selection
----@return string id
-function kumo.api.admin.suspend.suspend(options) end
-
----@param options kumo.Selection
----@return string id
-function kumo.api.admin.bounce.bounce(options) end
 
 return kumo

@@ -6,9 +6,11 @@ use clap::{Parser, Subcommand};
 
 mod check;
 mod demo;
+mod explain;
 mod player;
 mod replay;
 mod scene;
+mod schema;
 mod show;
 pub mod spec;
 mod traffic;
@@ -26,6 +28,10 @@ pub struct Arguments {
 enum Command {
     /// Find what is wrong or doubtful in shaping files and policies
     Check(check::Arguments),
+    /// Say what holds for mail to a domain from a source, and why
+    Explain(explain::Arguments),
+    /// Print a JSON schema of shaping files, for editors
+    Schema(schema::Arguments),
     /// Run the policies of a folder in one process, and watch what they decide
     Up(up::Arguments),
     /// Play rules over the logs of mail hosts, and see what they would have done
@@ -38,6 +44,8 @@ enum Command {
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Schema(arguments) => schema::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Up(arguments) => up::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Replay(arguments) => replay::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => spec::run(&arguments),

@@ -171,7 +171,7 @@ pub(super) fn target_text(started: &Started) -> String {
 }
 
 /// UTC, to the second.
-fn clock_text(time: Time) -> String {
+pub(super) fn clock_text(time: Time) -> String {
     Time::from_secs(time.micros().div_euclid(1_000_000)).to_string()
 }
 

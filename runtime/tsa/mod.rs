@@ -19,4 +19,4 @@ mod told;
 pub use engine::LoadError;
 pub use insight::{Insight, Unpublished};
 pub use lua::install;
-pub use service::{Daemon, Error, installs};
+pub use service::{Daemon, Error, installs, load_rules};

@@ -128,6 +128,14 @@ impl Daemon {
     }
 }
 
+/// The rules that a daemon with this policy loads, without starting one.
+///
+/// # Errors
+/// When the policy cannot be run, or does not load rules; each names its file and line.
+pub async fn load_rules(host: &Host, policy_file: &Path) -> Result<Handle, policy::Error> {
+    rules::load(&Policy::load(host, policy_file, &installs()).await?).await
+}
+
 /// What the policy of a daemon sees.
 pub fn installs() -> Vec<Install> {
     let mut installs = modules::standard().to_vec();

@@ -67,15 +67,21 @@ impl Shaping {
     pub fn matches<'s>(&'s self, domain: &str, site: &str, text: &str, internal: bool) -> Matches<'s> {
         let domain = lower(domain);
         let mut found = Matches::default();
-        let mut look = |merged: &'s Merged, rolled: bool| {
+        self.each_scope(&domain, site, |merged, rolled| {
             let Some(matcher) = &merged.matcher else { return };
             let Hits { matched, exceeded } = matcher.find(text, internal);
             let rule = |at: usize| &matcher.rules()[at];
             found.matched.extend(matched.into_iter().map(|at| Matched { rule: rule(at), rolled }));
             found.exceeded.extend(exceeded.into_iter().map(rule));
-        };
+        });
+        found
+    }
+
+    /// The scopes whose rules see a record, in the order in which they are tried; each with whether what it sets holds for
+    /// the whole site. The domain is in lower case.
+    pub(super) fn each_scope<'s>(&'s self, domain: &str, site: &str, mut look: impl FnMut(&'s Merged, bool)) {
         look(&self.default, true);
-        let fitting = Fitting::new(&domain, site, None);
+        let fitting = Fitting::new(domain, site, None);
         for provider in self.providers.iter().filter(|provider| provider.merged.matcher.is_some()) {
             match fitting.fit(provider) {
                 Fit::No => {}
@@ -85,10 +91,9 @@ impl Shaping {
         if let Some(merged) = self.sites.get(site) {
             look(merged, true);
         }
-        if let Some(merged) = self.domains.get(&domain) {
+        if let Some(merged) = self.domains.get(domain) {
             look(merged, false);
         }
-        found
     }
 
     /// The options of the path from `source` to the site of `domain`, in the order of interface D.5.
@@ -191,18 +196,18 @@ impl Shaping {
 }
 
 /// What decides which providers fit.
-struct Fitting<'d> {
+pub(super) struct Fitting<'d> {
     domain: &'d str,
     /// `None` where no provider can fit.
-    hosts: Option<Hosts<'d>>,
+    pub(super) hosts: Option<Hosts<'d>>,
 }
 
 impl<'d> Fitting<'d> {
-    fn new(domain: &'d str, site: &'d str, hosts: Option<&'d [String]>) -> Self {
+    pub(super) fn new(domain: &'d str, site: &'d str, hosts: Option<&'d [String]>) -> Self {
         Self { domain, hosts: is_dns_name(domain).then(|| Hosts::new(site, hosts)) }
     }
 
-    fn fit(&self, provider: &Provider) -> Fit {
+    pub(super) fn fit(&self, provider: &Provider) -> Fit {
         self.hosts.as_ref().map_or(Fit::No, |hosts| provider.criteria.fit(self.domain, hosts))
     }
 }
@@ -215,7 +220,7 @@ fn block(digest: Digest, merged: &Merged) -> Digest {
 }
 
 /// Domains are compared in lower case.
-fn lower(domain: &str) -> Cow<'_, str> {
+pub(super) fn lower(domain: &str) -> Cow<'_, str> {
     if domain.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) {
         Cow::Borrowed(domain)
     } else {

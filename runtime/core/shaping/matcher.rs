@@ -113,6 +113,15 @@ impl Matcher {
         &self.rules
     }
 
+    /// The first pattern of a rule, in the order of the file, that matches.
+    pub(super) fn first_match(&self, rule: usize, text: &str) -> Option<&Arc<str>> {
+        let matches = |wanted: &&Arc<str>| {
+            let mut entries = self.patterns.iter().filter(|entry| entry.rules.contains(&rule));
+            entries.any(|entry| entry.pattern.text == **wanted && entry.pattern.is_match(text) == Ok(true))
+        };
+        self.rules.get(rule)?.regex.iter().find(matches)
+    }
+
     /// The rules that match a response. `internal` says that the mail host made it up itself (semantics R5).
     pub(super) fn find(&self, text: &str, internal: bool) -> Hits {
         if internal && !self.any_internal {

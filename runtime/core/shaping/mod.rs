@@ -8,6 +8,7 @@
 
 pub mod check;
 mod digest;
+mod explain;
 mod file;
 mod finding;
 mod grams;
@@ -25,6 +26,7 @@ mod parse;
 mod pattern;
 mod provider;
 mod rule;
+mod schema;
 mod site;
 mod source;
 pub(crate) mod strict;
@@ -32,6 +34,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
+pub use explain::{Outcome, ProviderFit, Trial};
 pub use file::File;
 pub use finding::{BadLevel, Finding, Findings, Level, Note, code};
 pub use load::{LoadOptions, Mx};
@@ -40,6 +43,8 @@ pub use merge::Unresolved;
 pub use option::{Kind, OptionSpec, check_value, option, options};
 pub use param::{EgressPath, Param};
 pub use parse::parse;
+pub use provider::Criterion;
 pub use rule::{Action, Origin, Rule, RuleId, Scope, Setting, Trigger};
+pub use schema::schema;
 pub use site::site_name;
 pub use source::{Format, Source};

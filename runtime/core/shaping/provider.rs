@@ -13,6 +13,17 @@ pub(super) struct Criteria {
     pub(super) host_names: Vec<String>,
 }
 
+/// One match of a provider block, as written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Criterion<'s> {
+    /// The domain ends in this.
+    DomainSuffix(&'s str),
+    /// A mail host ends in this.
+    MxSuffix(&'s str),
+    /// A mail host is this.
+    HostName(&'s str),
+}
+
 /// How a provider fits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fit {
@@ -37,6 +48,27 @@ impl<'h> Hosts<'h> {
     }
 }
 
+impl Hosts<'_> {
+    /// The mail hosts, where they are told one by one.
+    fn listed(&self) -> Option<&[String]> {
+        match self {
+            Self::Known(hosts) => Some(hosts),
+            Self::Named(SiteName::Listed(hosts)) => Some(hosts),
+            Self::Named(SiteName::Aligned { .. }) => None,
+        }
+    }
+
+    /// Whether some host is as `fits` wants it; of a site name that spells no hosts, whether `wanted` reaches its tail.
+    fn some(&self, wanted: &str, fits: impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::Named(SiteName::Aligned { text, tail }) => {
+                fits(text) || fits(tail) || (!tail.is_empty() && wanted.ends_with(tail))
+            }
+            _ => self.listed().unwrap_or_default().iter().any(|host| fits(&plain_host(host))),
+        }
+    }
+}
+
 impl Criteria {
     pub(super) fn fit(&self, domain: &str, hosts: &Hosts<'_>) -> Fit {
         if self.fits_hosts(hosts) {
@@ -46,6 +78,23 @@ impl Criteria {
         } else {
             Fit::No
         }
+    }
+
+    /// What fits the domain or some of its mail hosts, for people to read.
+    pub(super) fn fitting<'s>(&'s self, domain: &str, hosts: &Hosts<'_>) -> Vec<Criterion<'s>> {
+        let suffix = |suffix: &&String| hosts.some(suffix, |host| host.ends_with(suffix.as_str()));
+        let name = |name: &&String| hosts.some(name, |host| host == name.as_str());
+        let domains = self.domain_suffixes.iter().filter(|suffix| domain.ends_with(suffix.as_str()));
+        let mut fitting: Vec<_> = domains.map(|text| Criterion::DomainSuffix(text)).collect();
+        fitting.extend(self.mx_suffixes.iter().filter(suffix).map(|text| Criterion::MxSuffix(text)));
+        fitting.extend(self.host_names.iter().filter(name).map(|text| Criterion::HostName(text)));
+        fitting
+    }
+
+    /// The mail hosts that do not fit, where all are told one by one.
+    pub(super) fn strangers(&self, hosts: &Hosts<'_>) -> Vec<String> {
+        let known = hosts.listed().unwrap_or_default();
+        known.iter().map(|host| plain_host(host)).filter(|host| !self.fits_host(host)).collect()
     }
 
     /// Adds what a later block of the same provider matches.

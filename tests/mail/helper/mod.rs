@@ -1,7 +1,6 @@
 //! The helpers in `policy-extras/`.
 
 mod existing;
-mod meta;
 mod path;
 mod pattern;
 mod policy_utils;

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::Kind;
 use crate::wire::{Limit, Throttle, parse_duration};
 
-/// The keys of a table that says where a key is kept (interface A.20).
-const KEY_FIELDS: &[(&str, bool)] = &[
+/// The keys of a table that says where a key is kept (interface A.20), and whether each takes more than a text.
+pub(in crate::shaping) const KEY_FIELDS: &[(&str, bool)] = &[
     ("key_data", false),
     ("vault_mount", false),
     ("vault_path", false),

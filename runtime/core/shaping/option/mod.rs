@@ -3,7 +3,7 @@
 mod check;
 mod table;
 
-pub(super) use check::duration;
+pub(super) use check::{KEY_FIELDS, duration};
 
 /// What values an option takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Reader;
+use super::{Reader, field};
 use crate::shaping::file::{Draft, Places};
 use crate::shaping::finding::code;
 use crate::shaping::node::{Entry, Node, Value};
@@ -14,18 +14,6 @@ use crate::shaping::pattern::Pattern;
 use crate::shaping::{Action, Setting, Trigger};
 use crate::wire::{BadSpec, Throttle};
 
-const RULE_FIELDS: &[&str] = &["regex", "action", "trigger", "duration", "match_internal"];
-const SETTING_FIELDS: &[&str] = &["name", "value"];
-const ACTIONS: &[&str] = &[
-    "Suspend",
-    "SuspendTenant",
-    "SuspendCampaign",
-    "SetConfig",
-    "SetDomainConfig",
-    "Bounce",
-    "BounceTenant",
-    "BounceCampaign",
-];
 const ACTION_EXAMPLE: &str =
     "an action, such as `\"Suspend\"` or `{SetConfig={name=\"connection_limit\", value=1}}`, or a list of them";
 const TRIGGER_EXAMPLE: &str = "`\"Immediate\"` or a threshold, such as `{Threshold=\"2/hr\"}`";
@@ -41,8 +29,8 @@ impl Reader<'_> {
 
     fn rule(&mut self, node: &Node) -> Option<Draft> {
         let entries = self.table("automation", node)?;
-        for entry in entries.iter().filter(|entry| !RULE_FIELDS.contains(&entry.key.as_str())) {
-            self.unknown(code::UNKNOWN_FIELD, "field", &entry.span, &entry.key, RULE_FIELDS);
+        for entry in entries.iter().filter(|entry| !field::RULE.contains(&entry.key.as_str())) {
+            self.unknown(code::UNKNOWN_FIELD, "field", &entry.span, &entry.key, field::RULE);
         }
         let field = |name: &str| entries.iter().find(|entry| entry.key == name);
         // Each is looked at, so that all that is wrong is said at once.
@@ -144,13 +132,13 @@ impl Reader<'_> {
                 match entry.key.as_str() {
                     "SetConfig" => self.setting(entry).map(Action::SetConfig),
                     "SetDomainConfig" => self.setting(entry).map(Action::SetDomainConfig),
-                    name if ACTIONS.contains(&name) => {
+                    name if field::ACTIONS.contains(&name) => {
                         let message = format!("action `{name}` takes nothing");
                         self.error(code::WRONG_TYPE, &node.span, message, Some(format!("write `action = \"{name}\"`")));
                         None
                     }
                     name => {
-                        self.unknown(code::UNKNOWN_ACTION, "action", &entry.span, name, ACTIONS);
+                        self.unknown(code::UNKNOWN_ACTION, "action", &entry.span, name, field::ACTIONS);
                         None
                     }
                 }
@@ -177,7 +165,7 @@ impl Reader<'_> {
                 None
             }
             _ => {
-                self.unknown(code::UNKNOWN_ACTION, "action", &node.span, name, ACTIONS);
+                self.unknown(code::UNKNOWN_ACTION, "action", &node.span, name, field::ACTIONS);
                 None
             }
         }
@@ -185,8 +173,8 @@ impl Reader<'_> {
 
     fn setting(&mut self, action: &Entry) -> Option<Setting> {
         let entries = self.table(&action.key, &action.node)?;
-        for entry in entries.iter().filter(|entry| !SETTING_FIELDS.contains(&entry.key.as_str())) {
-            self.unknown(code::UNKNOWN_FIELD, "field", &entry.span, &entry.key, SETTING_FIELDS);
+        for entry in entries.iter().filter(|entry| !field::SETTING.contains(&entry.key.as_str())) {
+            self.unknown(code::UNKNOWN_FIELD, "field", &entry.span, &entry.key, field::SETTING);
         }
         let find = |name: &str| entries.iter().find(|entry| entry.key == name);
         let (Some(name), Some(value)) = (find("name"), find("value")) else {
@@ -210,7 +198,6 @@ impl Reader<'_> {
     }
 
     fn trigger(&mut self, entry: &Entry) -> Option<Trigger> {
-        const TRIGGERS: &[&str] = &["Immediate", "Threshold"];
         match &entry.node.value {
             Value::Text(name) if name == "Immediate" => Some(Trigger::Immediate),
             Value::Text(name) if name == "Threshold" => {
@@ -218,13 +205,13 @@ impl Reader<'_> {
                 None
             }
             Value::Text(name) => {
-                self.unknown(code::UNKNOWN_TRIGGER, "trigger", &entry.node.span, name, TRIGGERS);
+                self.unknown(code::UNKNOWN_TRIGGER, "trigger", &entry.node.span, name, field::TRIGGERS);
                 None
             }
             Value::Table(entries) => match entries.as_slice() {
                 [inner] if inner.key == "Threshold" => self.threshold(&inner.node),
                 [inner] if inner.key != "Immediate" => {
-                    self.unknown(code::UNKNOWN_TRIGGER, "trigger", &inner.span, &inner.key, TRIGGERS);
+                    self.unknown(code::UNKNOWN_TRIGGER, "trigger", &inner.span, &inner.key, field::TRIGGERS);
                     None
                 }
                 _ => {

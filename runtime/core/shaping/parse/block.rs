@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Reader;
+use super::{Reader, field};
 use crate::shaping::file::{Block, DomainBlock, File, MatchEntry, ProviderBlock, SourceBlock};
 use crate::shaping::finding::code;
 use crate::shaping::node::{Entry, Node, Value};
@@ -17,12 +17,6 @@ use crate::shaping::{Level, Origin};
 /// Where a person finds every option with its meaning.
 const OPTION_LIST: &str =
     "the options are those of `kumo.make_egress_path`: https://docs.kumomta.com/reference/kumo/make_egress_path/";
-
-const MATCH_FIELDS: &[&str] = &["MXSuffix", "DomainSuffix", "HostName"];
-const DOMAIN_FIELDS: &[&str] = &["mx_rollup", "replace_base", "automation", "sources"];
-const PROVIDER_FIELDS: &[&str] =
-    &["match", "provider_connection_limit", "provider_max_message_rate", "replace_base", "automation", "sources"];
-const SELECTION_RATE: &str = "provider_source_selection_rate";
 
 impl Reader<'_> {
     /// Adds to `file` what the top level of it, or of a piece of it, says.
@@ -66,7 +60,7 @@ impl Reader<'_> {
             if field.key == "mx_rollup" {
                 domain.mx_rollup = self.bool(field).unwrap_or(true);
             } else {
-                self.block_field(&mut domain.block, field, DOMAIN_FIELDS);
+                self.block_field(&mut domain.block, field, field::DOMAIN);
             }
         }
         Some(domain)
@@ -93,7 +87,7 @@ impl Reader<'_> {
                 "provider_connection_limit" => provider.connection_limit = self.value(Kind::Limit, field),
                 "provider_max_message_rate" => provider.message_rate = self.value(Kind::Throttle, field),
                 "sources" => provider.block.sources = self.sources(field, true),
-                _ => self.block_field(&mut provider.block, field, PROVIDER_FIELDS),
+                _ => self.block_field(&mut provider.block, field, field::PROVIDER),
             }
         }
         Some(provider)
@@ -109,7 +103,7 @@ impl Reader<'_> {
                         code::BAD_VALUE,
                         &item.span,
                         message,
-                        Some(format!("accepted: {}", quoted(MATCH_FIELDS.iter().copied()))),
+                        Some(format!("accepted: {}", quoted(field::MATCH.iter().copied()))),
                     );
                 }
                 continue;
@@ -120,7 +114,7 @@ impl Reader<'_> {
                 "DomainSuffix" => ("DomainSuffix", &mut criteria.domain_suffixes),
                 "HostName" => ("HostName", &mut criteria.host_names),
                 name => {
-                    self.unknown(code::UNKNOWN_FIELD, "match", &entry.span, name, MATCH_FIELDS);
+                    self.unknown(code::UNKNOWN_FIELD, "match", &entry.span, name, field::MATCH);
                     continue;
                 }
             };
@@ -147,13 +141,13 @@ impl Reader<'_> {
     }
 
     fn sources(&mut self, field: &Entry, of_provider: bool) -> Vec<SourceBlock> {
-        let fields: &[&str] = if of_provider { &[SELECTION_RATE] } else { &[] };
+        let fields: &[&str] = if of_provider { &[field::SELECTION_RATE] } else { &[] };
         let mut sources = Vec::new();
         for entry in self.table("sources", &field.node).unwrap_or_default() {
             let mut source = SourceBlock::named(entry.key.as_str().into());
             source.span = self.at(&entry.span);
             for field in self.table(&entry.key, &entry.node).unwrap_or_default() {
-                if of_provider && field.key == SELECTION_RATE {
+                if of_provider && field.key == field::SELECTION_RATE {
                     source.selection_rate = self.value(Kind::Throttle, field);
                 } else if let Some((spec, param)) = self.option(field, fields) {
                     source.params.set(spec, &param);

@@ -2,6 +2,7 @@
 
 mod automation;
 mod block;
+pub(super) mod field;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,7 @@
 //! Tests over whole files.
 
 mod equivalence;
+mod explain;
 mod lookup;
 mod matching;
 mod merging;

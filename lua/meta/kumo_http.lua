@@ -1,6 +1,6 @@
 ---@meta
 
--- The tables below `kumo` that every daemon has.
+-- HTTP and websockets.
 
 ---@class kumo
 local kumo = {}
@@ -30,9 +30,12 @@ local WebSocket = {}
 ---@return kumo.HttpClient
 function kumo.http.build_client(options) end
 
+---@class kumo.WebSocketOptions
+---@field headers? table<string, string>
+
 --- Raises with `HTTP error: 404 Not Found` and the like when the other end refuses.
 ---@param url string
----@param options? { headers?: table<string, string> }
+---@param options? kumo.WebSocketOptions
 ---@return kumo.WebSocket
 ---@return kumo.HttpResponse
 function kumo.http.connect_websocket(url, options) end
@@ -48,6 +51,23 @@ function Client:post(url) end
 ---@param url string
 ---@return kumo.HttpRequest
 function Client:put(url) end
+
+---@param url string
+---@return kumo.HttpRequest
+function Client:delete(url) end
+
+---@param url string
+---@return kumo.HttpRequest
+function Client:patch(url) end
+
+---@param url string
+---@return kumo.HttpRequest
+function Client:head(url) end
+
+---@param method string
+---@param url string
+---@return kumo.HttpRequest
+function Client:request(method, url) end
 
 function Client:close() end
 
@@ -77,6 +97,17 @@ function Request:bearer_auth(token) end
 ---@return kumo.HttpRequest
 function Request:body(body) end
 
+---@deprecated not implemented in this version: raises
+function Request:aws_sign_v4(...) end
+
+---@param fields table<string, string>
+---@return kumo.HttpRequest
+function Request:form_url_encoded(fields) end
+
+---@param fields table<string, string | table>
+---@return kumo.HttpRequest
+function Request:form_multipart_data(fields) end
+
 ---@return kumo.HttpResponse
 function Request:send() end
 
@@ -87,7 +118,22 @@ function Response:status_code() end
 function Response:status_reason() end
 
 ---@return boolean
+function Response:status_is_informational() end
+
+---@return boolean
 function Response:status_is_success() end
+
+---@return boolean
+function Response:status_is_redirection() end
+
+---@return boolean
+function Response:status_is_client_error() end
+
+---@return boolean
+function Response:status_is_server_error() end
+
+---@return integer?
+function Response:content_length() end
 
 ---@return table<string, string>
 function Response:headers() end
@@ -110,94 +156,4 @@ function WebSocket:recv_batch(wait) end
 ---@param text string
 function WebSocket:send(text) end
 
-kumo.serde = {}
-
----@param text string
----@return any
-function kumo.serde.json_parse(text) end
-
----@param path string
----@return any
-function kumo.serde.json_load(path) end
-
----@param value any
----@return string
-function kumo.serde.json_encode(value) end
-
----@param value any
----@return string
-function kumo.serde.json_encode_pretty(value) end
-
----@param text string
----@return table
-function kumo.serde.toml_parse(text) end
-
----@param path string
----@return table
-function kumo.serde.toml_load(path) end
-
----@param value table
----@return string
-function kumo.serde.toml_encode(value) end
-
----@param value table
----@return string
-function kumo.serde.toml_encode_pretty(value) end
-
-kumo.encode = {}
-
----@param bytes string
----@return string
-function kumo.encode.base64_encode(bytes) end
-
----@param text string
----@return string
-function kumo.encode.base64_decode(text) end
-
-kumo.regex = {}
-
----@class kumo.Regex
-local Regex = {}
-
----@param pattern string
----@return kumo.Regex
-function kumo.regex.compile(pattern) end
-
----@param text string
----@return string
-function kumo.regex.escape(text) end
-
----@param text string
----@return boolean
-function Regex:is_match(text) end
-
----@param text string
----@return table<integer | string, string>?
-function Regex:captures(text) end
-
----@param text string
----@return string?
-function Regex:find(text) end
-
-kumo.string = {}
-
----@param text string
----@param separator string
----@return string[]
-function kumo.string.split(text, separator) end
-
-kumo.dns = {}
-
----@param domain string
----@return { domain_name: string, hosts: string[], site_name: string, by_pref: table, is_mx: boolean }
-function kumo.dns.lookup_mx(domain) end
-
----@param zones any[]
-function kumo.dns.configure_test_resolver(zones) end
-
-kumo.domain_map = {}
-
---- A map by domain; `*.example.com` stands for what has no entry of its own.
----@param entries? table<string, any>
----@return table<string, any>
-function kumo.domain_map.new(entries) end
+function WebSocket:close() end

@@ -1,0 +1,188 @@
+//! `tsa schema`, and what editors make of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use jsonschema::Validator;
+use kumo_tsa_core::shaping::{Source, options, parse};
+use serde_json::{Value, json};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const FILE: &str = "policy-extras/shaping.schema.json";
+/// The files that name it in their first line.
+const NAMING: [&str; 2] = ["policy-extras/shaping.toml", "examples/quickstart/shaping.toml"];
+
+fn root(file: &str) -> PathBuf {
+    Path::new(ROOT).join(file)
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn validator() -> Validator {
+    let schema = kumo_tsa_core::shaping::schema();
+    assert!(jsonschema::draft7::meta::is_valid(&schema));
+    jsonschema::draft7::new(&schema).unwrap()
+}
+
+/// What the schema has against a file.
+fn complaints(validator: &Validator, toml: &str) -> Vec<String> {
+    let value: toml::Table = toml.parse().unwrap();
+    let value = serde_json::to_value(value).unwrap();
+    validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+#[test]
+fn the_schema_that_is_shipped_is_the_one_that_is_printed() {
+    let output = Command::new(env!("CARGO_BIN_EXE_tsa")).arg("schema").output().unwrap();
+    assert!(output.status.success());
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(printed == read(&root(FILE)), "type: cargo run -- schema > {FILE}");
+    assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), kumo_tsa_core::shaping::schema());
+}
+
+#[test]
+fn help_says_how_editors_find_it() {
+    let output = Command::new(env!("CARGO_BIN_EXE_tsa")).args(["schema", "--help"]).output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(help.contains("  #:schema /opt/kumomta/share/policy-extras/shaping.schema.json\n"), "{help}");
+}
+
+#[test]
+fn shaping_files_name_it_in_their_first_line() {
+    for file in NAMING {
+        let text = read(&root(file));
+        let named = text.lines().next().unwrap().strip_prefix("#:schema ").unwrap_or_else(|| panic!("{file}"));
+        let found = root(file).parent().unwrap().join(named).canonicalize().unwrap();
+        assert_eq!(found, root(FILE).canonicalize().unwrap(), "{file}");
+    }
+}
+
+#[test]
+fn real_shaping_files_are_valid() {
+    let validator = validator();
+    let data = std::env::var("KUMO_TSA_DATA").map_or_else(|_| root("../shared/data"), PathBuf::from);
+    let real = std::fs::read_dir(data.join("shaping")).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let own = NAMING.iter().chain(&["tests/fixtures/explain/base.toml", "tests/fixtures/explain/mine.toml"]);
+    let files: Vec<PathBuf> = own.map(|file| root(file)).chain(real).collect();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "toml")) {
+        assert_eq!(complaints(&validator, &read(file)), [""; 0], "{}", file.display());
+    }
+}
+
+#[test]
+fn the_overlay_of_a_daemon_is_valid() {
+    let overlay =
+        "[\"a.com\"]\nmx_rollup = true\n[\"a.com\".sources]\n[\"a.com\".sources.ip-1]\nmax_message_rate = \"1/s\"";
+    assert_eq!(complaints(&validator(), overlay), [""; 0]);
+}
+
+/// Values of options that editors and the loader judge alike.
+const VALUES: &[&str] = &[
+    "connection_limit = 1",
+    "connection_limit = 'local:1_000'",
+    "connection_limit = 0",
+    "connection_limit = 'many'",
+    "connection_limit = 1.5",
+    "max_ready = 0",
+    "max_ready = -1",
+    "smtp_port = 65535",
+    "smtp_port = 65536",
+    "idle_timeout = '1h 30m'",
+    "idle_timeout = 1.5",
+    "idle_timeout = -1",
+    "idle_timeout = 'soon'",
+    "idle_timeout = true",
+    "max_message_rate = '1,000/5m,max_burst=1'",
+    "max_message_rate = 'local:1/day'",
+    "max_message_rate = '1/fortnight'",
+    "max_message_rate = '100'",
+    "max_message_rate = 100",
+    "additional_connection_limits = {a = 1}",
+    "additional_connection_limits = {a = 0}",
+    "additional_message_rate_throttles = {a = '1/s'}",
+    "additional_message_rate_throttles = ['1/s']",
+    "enable_tls = 'Required'",
+    "enable_tls = 'required'",
+    "enable_rset = true",
+    "enable_rset = 'true'",
+    "skip_hosts = ['10.0.0.0/8']",
+    "skip_hosts = '10.0.0.0/8'",
+    "rustls_cipher_suites = [1]",
+    "ehlo_domain = 'a'",
+    "ehlo_domain = 1",
+    "smtp_auth_plain_password = '/etc/key'",
+    "smtp_auth_plain_password = {key_data = 'x'}",
+    "smtp_auth_plain_password = {event_name = 'e', event_args = [1]}",
+    "smtp_auth_plain_password = {vault_mount = 'm'}",
+    "smtp_auth_plain_password = {key_data = 'x', event_name = 'e'}",
+    "smtp_auth_plain_password = {path = 'x'}",
+    "conection_limit = 1",
+];
+
+/// Whole files that they judge alike.
+const FILES: &[&str] = &[
+    "",
+    "[default]\nmx_rollup = false\nreplace_base = true",
+    "[default]\nmx_rollup = 1",
+    "default = 1",
+    "[provider.p]\nmatch = [{MXSuffix = '.a'}, {DomainSuffix = 'a'}, {HostName = 'a'}]\nprovider_connection_limit = 1",
+    "[provider.p]\nmatch = [{MXSufix = '.a'}]",
+    "[provider.p]\nmatch = [{}]",
+    "[provider.p]\nmatch = [{MXSuffix = '.a', HostName = 'b'}]",
+    "[provider.p]\nmx_rollup = true",
+    "[provider.p.sources.ip-1]\nprovider_source_selection_rate = '1/s'",
+    "['a.com'.sources.ip-1]\nprovider_source_selection_rate = '1/s'",
+    "['a.com'.sources.ip-1]\nautomation = []",
+    "['a.com']\nprovider_max_message_rate = '1/s'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = '1h'",
+    "[['a.com'.automation]]\nregex = ['x', 'y']\naction = ['Suspend', 'Bounce']\nduration = 60\nmatch_internal = true",
+    "[['a.com'.automation]]\nregex = []\naction = 'Suspend'\nduration = '1h'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Stop'\nduration = '1h'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'SetConfig'\nduration = '1h'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = {Suspend = {}}\nduration = '1h'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = '1h'\ntriger = 'Immediate'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = '1h'\ntrigger = 'Immediate'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = '1h'\ntrigger = {Threshold = '1_000/5m'}",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = '1h'\ntrigger = 'Threshold'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = '1h'\ntrigger = {Threshold = 'local:2/hr'}",
+];
+
+#[track_caller]
+fn alike(validator: &Validator, text: &str) {
+    let (complaints, read) = (complaints(validator, text), parse(&Source::new("x.toml", text)));
+    match read {
+        Ok(_) => assert_eq!(complaints, [""; 0], "{text}"),
+        Err(findings) => assert!(!complaints.is_empty(), "{text}: the loader says: {findings}"),
+    }
+}
+
+#[test]
+fn a7_the_schema_takes_what_the_loader_takes() {
+    let validator = validator();
+    for text in FILES {
+        alike(&validator, text);
+    }
+    for value in VALUES {
+        for block in ["[default]", "['a.com']", "[provider.p]", "[provider.p.sources.s]", "['a.com'.sources.s]"] {
+            alike(&validator, &format!("{block}\n{value}"));
+        }
+        let (name, value) = value.split_once(" = ").unwrap();
+        for action in ["SetConfig", "SetDomainConfig"] {
+            let action = format!("action = {{{action} = {{name = '{name}', value = {value}}}}}");
+            alike(&validator, &format!("[[default.automation]]\nregex = 'x'\nduration = '1h'\n{action}"));
+        }
+    }
+}
+
+#[test]
+fn a7_every_default_is_valid() {
+    let validator = validator();
+    for spec in options().iter().filter(|spec| spec.default != "nil") {
+        let value: Value = serde_json::from_str(spec.default).unwrap_or_else(|_| json!(spec.default));
+        let file = json!({ "default": { spec.name: value } });
+        assert!(validator.is_valid(&file), "{}", spec.name);
+    }
+}
