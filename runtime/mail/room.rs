@@ -82,13 +82,15 @@ pub(in crate::mail) struct Short {
     pub(in crate::mail) least: u64,
 }
 
+type Found = Result<Option<Short>, String>;
+
 /// A folder that is looked at now and then; the error is that of the system.
 #[derive(Debug)]
 pub(in crate::mail) struct Room {
     pub(in crate::mail) folder: PathBuf,
     space: Least,
     inodes: Least,
-    found: Mutex<Option<(Instant, Result<Option<Short>, String>)>>,
+    found: Mutex<Option<(Instant, Found)>>,
 }
 
 impl Room {
@@ -98,7 +100,7 @@ impl Room {
     }
 
     /// What is short, if anything was when it was last looked.
-    pub(in crate::mail) fn short(&self) -> Result<Option<Short>, String> {
+    pub(in crate::mail) fn short(&self) -> Found {
         let now = Instant::now();
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         match &*found {
@@ -111,7 +113,7 @@ impl Room {
         }
     }
 
-    fn look(&self) -> Result<Option<Short>, String> {
+    fn look(&self) -> Found {
         let found = statvfs(&self.folder).map_err(|cause| cause.to_string())?;
         let unit = found.fragment_size();
         let bytes = (found.blocks_available().saturating_mul(unit), found.blocks().saturating_mul(unit));
