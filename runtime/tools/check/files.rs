@@ -93,8 +93,11 @@ pub(super) fn responses(file: Option<&Path>) -> anyhow::Result<Vec<String>> {
     Ok(all)
 }
 
-/// Code and text of a line `provider<TAB>code<TAB>text`. Deliveries are of no concern.
+/// Code and text of a line `provider<TAB>code<TAB>text`. Comments and deliveries are of no concern.
 fn response(line: &str) -> Option<String> {
+    if line.starts_with('#') {
+        return None;
+    }
     let mut columns = line.split('\t').skip(1);
     let (code, text) = (columns.next()?, columns.next()?);
     let fails = code.len() == 3 && code.starts_with(['4', '5']) && code.bytes().all(|byte| byte.is_ascii_digit());
