@@ -472,6 +472,24 @@ return mod
 }
 
 #[test]
+fn coverage_says_which_rules_no_test_made_match() {
+    let rules = "[[default.automation]]\nregex = \"hold it\"\naction = \"Suspend\"\nduration = \"1 hour\"\n\n\
+                 [[default.automation]]\nregex = \"slow down\"\naction = \"Suspend\"\nduration = \"1 hour\"\n";
+    let text = "it('a', function()
+                  local daemon = testing.daemon { files = { 'shaping.toml' } }
+                  daemon:publish { domain = 'a.example', response = '451 4.7.1 hold it' }
+                  assert.equal(1, #daemon:suspensions())
+                end)";
+    let folder = Folder::with(text).file("shaping.toml", rules);
+    let told = folder.passes(&["--coverage"]).out;
+    let expected = "rules that matched: 1 of 2; no test made these match:\n  shaping.toml:6  slow down\n";
+    assert!(told.contains(expected), "{told}");
+    assert!(!told.contains("tsa_init.lua"), "{told}");
+    let json = folder.passes(&["--coverage", "--format", "json"]).out;
+    assert!(json.contains(r#"{"type":"rule","file":"shaping.toml","line":6,"name":"slow down","matched":false}"#));
+}
+
+#[test]
 fn who_has_seen_enough_may_stop_reading() {
     use std::io::{BufRead, BufReader};
     let folder = Folder::with(&"it('a', function() end)\n".repeat(200));
