@@ -84,7 +84,7 @@ impl Engine {
     }
 
     /// Looks after a ready queue until it is forgotten.
-    async fn look_after(self: Arc<Self>, ready: Arc<Ready>) {
+    pub(super) async fn look_after(self: Arc<Self>, ready: Arc<Ready>) {
         let mut epoch = self.world.epoch();
         epoch.mark_unchanged();
         loop {
@@ -96,7 +96,12 @@ impl Engine {
             if self.reap(&ready) {
                 return;
             }
-            let obstacle = self.scale(&ready);
+            let (begun, obstacle) = self.scale(&ready);
+            if begun > 0 {
+                // Those that end as they begin, as all do when the runtime shuts down, ask for others at once: this task would
+                // never be done, and the runtime would wait for it.
+                tokio::task::yield_now().await;
+            }
             let relaxed = ready.config().maintainer_wakeup_strategy == WakeupStrategy::Relaxed && !ready.is_empty();
             let relaxed = relaxed.then(|| Instant::now() + RELAXED);
             let wake = [obstacle.until, relaxed, Some(refresh_time(&ready)), ready.lock().next()];
@@ -132,15 +137,15 @@ impl Engine {
         true
     }
 
-    /// Opens as many sessions as there is demand for.
-    fn scale(&self, ready: &Arc<Ready>) -> Obstacle {
+    /// Opens as many sessions as there is demand for. Tells how many, and what keeps it from opening more.
+    fn scale(&self, ready: &Arc<Ready>) -> (u64, Obstacle) {
         let path = ready.path_name();
         if self.is_stopping() || self.world.holds().path(&path, self.clock.now()).is_some() {
-            return Obstacle::default();
+            return (0, Obstacle::default());
         }
         let config = ready.config();
         self.ramp.open(&path, Instant::now());
-        // Sessions may end as soon as they begin, as all do when the runtime shuts down: that must not go on for ever.
+        // Sessions may end as soon as they begin: that must not go on for ever.
         let mut begun = 0;
         loop {
             let now = Instant::now();
@@ -155,19 +160,19 @@ impl Engine {
             };
             let sessions = state.sessions.len() as u64;
             if open == 0 || sessions.max(begun) >= wanted {
-                return Obstacle::default();
+                return (begun, Obstacle::default());
             }
             if sessions >= allowed {
-                return Obstacle { until: more, lease: None };
+                return (begun, Obstacle { until: more, lease: None });
             }
             if let Some(until) = state.closed_until.filter(|until| *until > now) {
-                return Obstacle { until: Some(until), lease: None };
+                return (begun, Obstacle { until: Some(until), lease: None });
             }
             let leases = match self.leases(&path, &config) {
                 Ok(leases) => leases,
                 Err(key) => {
                     state.lacks_lease = true;
-                    return Obstacle { until: None, lease: Some(key) };
+                    return (begun, Obstacle { until: None, lease: Some(key) });
                 }
             };
             state.lacks_lease = false;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use kumo_tsa_core::wire::Kind;
 use tokio::time::Instant;
 
@@ -310,6 +311,26 @@ async fn how_soon_more_sessions_are_opened_is_as_the_path_says() {
         let second = fake.opens.lock().unwrap()[1] - sent;
         assert!((least..most).contains(&second.as_secs_f64()), "{strategy:?}: {second:?}");
     }
+}
+
+#[test]
+fn sessions_that_end_as_they_begin_keep_no_runtime_from_its_end() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let engine = runtime.block_on(async {
+        let fake = Fake::new();
+        fake.set(|knobs| knobs.latency = Duration::from_mins(1));
+        let queues = fake.run();
+        fake.send(&queues, 5, "a@example.com").await;
+        pass(1.0).await;
+        queues.engine().unwrap()
+    });
+    let ready = engine.ready_queues().remove(0);
+    let gone = runtime.handle().clone();
+    drop(runtime);
+    assert_eq!(ready.len(), 5, "what the sessions had is back");
+    // Whatever is started here ends at once.
+    let _entered = gone.enter();
+    assert!(engine.look_after(ready).now_or_never().is_none(), "it lets go");
 }
 
 #[tokio::test(start_paused = true)]
