@@ -61,12 +61,11 @@ fn plain(output: &Output, folder: &Path) -> String {
 fn data() -> Option<PathBuf> {
     let folder =
         std::env::var_os("KUMO_TSA_DATA").map_or_else(|| Path::new(ROOT).join("../shared/data"), PathBuf::from);
-    // A worktree lies one folder deeper.
-    let found = [folder, Path::new(ROOT).join("../../shared/data")].into_iter().find(|folder| folder.is_dir());
-    if found.is_none() {
+    if !folder.is_dir() {
         println!("skipped: ../shared/data is not there");
+        return None;
     }
-    found
+    Some(folder)
 }
 
 /// A section of docs/check.md: its code and its fenced blocks by language.
