@@ -196,6 +196,17 @@ impl Disk {
 }
 
 impl Disk {
+    /// A small one, and what takes up half of it; `None`, and a line that says so, where none can be mounted.
+    fn half_full(bench: &Bench) -> Option<(Self, std::path::PathBuf)> {
+        let Some(disk) = Self::mount(bench.path("disk"), 24) else {
+            eprintln!("no file system can be mounted here");
+            return None;
+        };
+        let ballast = disk.0.join("ballast");
+        std::fs::write(&ballast, vec![1; 12 << 20]).unwrap();
+        Some((disk, ballast))
+    }
+
     /// Spools on it, which want no room to be free.
     async fn open(&self, host: &Host, kind: &str) -> Arc<Spools> {
         for name in ["data", "meta"] {
@@ -218,12 +229,7 @@ impl Drop for Disk {
 async fn d3_a_full_disk_loses_nothing_and_is_got_over() {
     for kind in KINDS {
         let bench = Bench::new();
-        let Some(disk) = Disk::mount(bench.path("disk"), 24) else {
-            eprintln!("no file system can be mounted here");
-            return;
-        };
-        let ballast = disk.0.join("ballast");
-        std::fs::write(&ballast, vec![1; 12 << 20]).unwrap();
+        let Some((disk, ballast)) = Disk::half_full(&bench) else { return };
         let spools = disk.open(&bench.host, kind).await;
         let first = message(&bench.host, b"first");
         spools.save(&first).await.unwrap();
@@ -272,12 +278,7 @@ async fn d3_a_full_disk_loses_nothing_and_is_got_over() {
 #[tokio::test]
 async fn d3_of_writes_that_share_a_full_disk_those_are_kept_that_were_acknowledged() {
     let bench = Bench::new();
-    let Some(disk) = Disk::mount(bench.path("disk"), 24) else {
-        eprintln!("no file system can be mounted here");
-        return;
-    };
-    let ballast = disk.0.join("ballast");
-    std::fs::write(&ballast, vec![1; 12 << 20]).unwrap();
+    let Some((disk, ballast)) = Disk::half_full(&bench) else { return };
     let spools = disk.open(&bench.host, "Fjall").await;
     // What does not compress.
     let content: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(100_000).collect();
