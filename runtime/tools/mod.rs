@@ -1,11 +1,13 @@
 //! The subcommands of `tsa`, the person's tool, one file each.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 mod check;
 mod demo;
+mod documented;
 mod explain;
 mod player;
 mod replay;
@@ -50,4 +52,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Replay(arguments) => replay::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Test(arguments) => spec::run(&arguments),
     }
+}
+
+/// Whether what is written there may have colours: it is a terminal, and nobody objects (<https://no-color.org>).
+fn has_colour(out: &impl IsTerminal) -> bool {
+    out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

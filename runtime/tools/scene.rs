@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use super::documented::POLICY_FOLDER;
 use crate::dns::{Resolver, Source, Zones};
 use crate::host::{Clock, Environment, Host, Paths};
 use crate::mail::automation::Automation;
@@ -14,8 +15,6 @@ use crate::mail::service::MailHost;
 use crate::mail::smtp::client::Detour;
 use crate::tsa::Daemon;
 
-/// The folder of documented paths that DIR stands in for.
-const POLICY_FOLDER: &str = "/opt/kumomta/etc/policy";
 const DAEMON: &str = "tsa_init.lua";
 const MAIL: &str = "init.lua";
 const PROVIDER: &str = "provider.lua";

@@ -5,7 +5,7 @@ mod files;
 mod lua;
 mod policy;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use self::policy::Verdict;
 use crate::dns::Resolver;
 use crate::host::{Clock, Host, Paths, run as running};
 use crate::mail::config::unenforced;
+use crate::tools::has_colour;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -154,7 +155,7 @@ fn doubts(
 
 fn show(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
     let stdout = std::io::stdout();
-    let colour = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = has_colour(&stdout);
     let text = if arguments.json { draw::json(report) } else { Drawing::new(report, colour).text() };
     let mut out = stdout.lock();
     // Whoever reads may have seen enough.

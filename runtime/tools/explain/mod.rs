@@ -19,6 +19,7 @@ use self::model::Explanation;
 use self::site::Destination;
 use crate::dns::Resolver;
 use crate::host::{Clock, Host, Paths, run};
+use crate::tools::documented::POLICY_FOLDER;
 
 /// The source of mail for which the policy chooses none.
 const UNSPECIFIED: &str = "unspecified";
@@ -151,5 +152,5 @@ fn paths(arguments: &Arguments) -> anyhow::Result<Paths> {
     let Some(policy) = &arguments.policy else { return Ok(paths) };
     let policy = std::path::absolute(policy).context("finding the policy")?;
     let folder = policy.parent().unwrap_or(&policy);
-    Ok(if folder.starts_with(rules::POLICY_FOLDER) { paths } else { paths.moving(rules::POLICY_FOLDER, folder) })
+    Ok(if folder.starts_with(POLICY_FOLDER) { paths } else { paths.moving(POLICY_FOLDER, folder) })
 }

@@ -10,12 +10,10 @@ use super::daemon::Told;
 use super::overlay::Overlay;
 use crate::host::Host;
 use crate::shaping;
+use crate::tools::documented::DEFAULT_RULES;
 use crate::tsa;
 
-/// The folder that a policy's own folder stands in for.
-pub(super) const POLICY_FOLDER: &str = "/opt/kumomta/etc/policy";
 const POLICY: &str = "/opt/kumomta/etc/policy/tsa_init.lua";
-const DEFAULT_FILE: &str = "/opt/kumomta/share/policy-extras/shaping.toml";
 
 /// Merged rules.
 pub(super) struct Rules {
@@ -41,7 +39,7 @@ pub(super) async fn load(
         if Path::new(POLICY).exists() {
             return of_policy(host, Path::new(POLICY), None).await;
         }
-        return of_files(host, &[DEFAULT_FILE.to_owned()], None).await;
+        return of_files(host, &[DEFAULT_RULES.to_owned()], None).await;
     }
     of_files(host, files, overlay).await
 }

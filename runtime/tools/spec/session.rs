@@ -14,9 +14,8 @@ use super::test::{Outcome, Test, Trouble};
 use super::world;
 use crate::host::{Clock, Host, Paths};
 use crate::policy::{Lines, Raised};
+use crate::tools::documented::POLICY_FOLDER;
 
-/// The folder of documented paths that the spec's own stands in for.
-const POLICY_FOLDER: &str = "/opt/kumomta/etc/policy";
 /// 2026-01-31 12:00:00 UTC: what the clock of every test shows at first.
 const START: Time = Time::from_secs(1_769_860_800);
 /// Blocking work that is still going on when all else has stopped is given this long.

@@ -5,10 +5,11 @@ mod json;
 mod junit;
 mod tap;
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 
 use super::coverage::Coverage;
 use super::test::{Outcome, Summary, Test, Trouble, Unloaded};
+use crate::tools::has_colour;
 
 pub(super) use human::say_coverage;
 
@@ -44,7 +45,7 @@ impl Format {
     /// A report of this form to stdout.
     pub(super) fn report(self) -> Box<dyn Report> {
         let out = io::stdout();
-        let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        let colour = has_colour(&out);
         match self {
             Self::Dots | Self::Lines => Box::new(human::Human::new(out, self == Self::Lines, colour)),
             Self::Junit => Box::new(junit::Junit::new(out)),

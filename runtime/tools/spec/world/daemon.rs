@@ -1,6 +1,5 @@
 //! A daemon on the stage.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,31 +10,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::RuleSeen;
-use super::stage::{POLICY_FOLDER, Place, Stage};
+use super::given::Options;
+use super::stage::Stage;
 use crate::dns::Resolver;
 use crate::host::{Host, Neighbourhood};
 use crate::policy::explain;
 use crate::tsa::{self, Insight};
 
-/// The default rules, which come with the program.
-pub(super) const DEFAULT_RULES: &str = "/opt/kumomta/share/policy-extras/shaping.toml";
 const POLICY: &str = include_str!("daemon.lua");
-
-/// What `testing.daemon` takes.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Options {
-    /// The policy file.
-    policy: Option<String>,
-    /// In its place: the text of a shaping file.
-    shaping: Option<String>,
-    /// In its place: shaping files; they come before the text.
-    files: Vec<String>,
-    /// Whether the rules that come with the program go before them.
-    default_rules: bool,
-    /// What `os.getenv` says in the policy.
-    env: BTreeMap<String, String>,
-}
 
 /// A path to ask of: what mail to a domain takes.
 #[derive(Debug, Deserialize)]
@@ -58,45 +40,13 @@ pub(super) struct Daemon {
     running: Mutex<Option<tsa::Daemon>>,
 }
 
-impl Options {
-    fn place(&self, stage: &Stage, part: &str) -> anyhow::Result<Place> {
-        let inline = self.shaping.is_some() || !self.files.is_empty() || self.default_rules;
-        match &self.policy {
-            Some(_) if inline => {
-                bail!("either `policy`, or `shaping`, `files` and `default_rules`, which stand in for it")
-            }
-            Some(policy) => stage.place(policy),
-            None if inline => {
-                let files = shaping_files(stage, self.default_rules, &self.files, self.shaping.is_some())?;
-                let policy = POLICY.replace("SHAPING_FILES", &files);
-                stage.write(part, &[("tsa_init.lua", &policy), ("shaping.toml", self.shaping.as_deref().unwrap_or(""))])
-            }
-            None => bail!("expected `policy`, the file of one, or `shaping`, the text of rules, or `files` with rules"),
-        }
-    }
-}
-
-/// The shaping files of a policy that is made up, as Lua text.
-pub(super) fn shaping_files(stage: &Stage, default: bool, files: &[String], text: bool) -> anyhow::Result<String> {
-    let mut all: Vec<_> = default.then(|| DEFAULT_RULES.to_owned()).into_iter().collect();
-    for file in files {
-        let path = stage.file(file);
-        if !path.is_file() && !file.starts_with(POLICY_FOLDER) && file != DEFAULT_RULES {
-            bail!("no shaping file `{}`", path.display());
-        }
-        all.push(path.display().to_string());
-    }
-    if text {
-        all.push("/opt/kumomta/etc/policy/shaping.toml".to_owned());
-    }
-    let quoted: Vec<_> = all.iter().map(|file| format!("{file:?}")).collect();
-    Ok(quoted.join(", "))
-}
-
 impl Daemon {
     pub(super) async fn start(stage: &Arc<Stage>, options: Options) -> anyhow::Result<Arc<Self>> {
         let part = stage.part("daemon");
-        let place = options.place(stage, &part)?;
+        if options.asks_for_nothing() {
+            bail!("expected `policy`, the file of one, or `shaping`, the text of rules, or `files` with rules");
+        }
+        let place = options.place(stage, &part, "tsa_init.lua", |files| POLICY.replace("SHAPING_FILES", files))?;
         let host = stage.host(&part, &place.dir, &options.env)?;
         let started = stage.hands.through("testing.daemon", tsa::Daemon::start(&host, &place.documented())).await?;
         let running = started.map_err(|error| anyhow!(explain(&error)))?;

@@ -1,6 +1,5 @@
 //! A mail host on the stage.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,10 +9,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::daemon::{Daemon, shaping_files};
+use super::daemon::Daemon;
+use super::given::Options;
 use super::letter::{self, Outcome};
 use super::provider::Provider;
-use super::stage::{Place, Stage};
+use super::stage::Stage;
 use crate::host::Host;
 use crate::mail::hold::Holds;
 use crate::mail::log::{Logger, hook_queue};
@@ -25,22 +25,6 @@ use crate::policy::explain;
 const POLICY: &str = include_str!("host.lua");
 /// How a made-up policy calls its daemons.
 const DAEMON_PORT: u16 = 8008;
-
-/// What `testing.host` takes, beside `daemons` and `provider`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Options {
-    /// The policy file; that of the user guide unless said.
-    policy: Option<String>,
-    /// In its place: the text of a shaping file.
-    shaping: Option<String>,
-    /// In its place: shaping files; they come before the text.
-    files: Vec<String>,
-    /// Whether the rules that come with the program go before them.
-    default_rules: bool,
-    /// What `os.getenv` says in the policy.
-    env: BTreeMap<String, String>,
-}
 
 /// Who takes what a host sends.
 #[derive(Debug)]
@@ -75,24 +59,6 @@ pub(super) struct MailHost {
     _receiver: Receiver,
 }
 
-impl Options {
-    fn place(&self, stage: &Stage, part: &str, daemons: usize) -> anyhow::Result<Place> {
-        let inline = self.shaping.is_some() || !self.files.is_empty() || self.default_rules;
-        match &self.policy {
-            Some(_) if inline => {
-                bail!("either `policy`, or `shaping`, `files` and `default_rules`, which stand in for it")
-            }
-            Some(policy) => stage.place(policy),
-            None => {
-                let files = shaping_files(stage, self.default_rules, &self.files, self.shaping.is_some())?;
-                let urls: Vec<_> = (0..daemons).map(|n| format!("'http://{}:{DAEMON_PORT}'", made_up(n))).collect();
-                let policy = POLICY.replace("SHAPING_FILES", &files).replace("DAEMONS", &urls.join(", "));
-                stage.write(part, &[("init.lua", &policy), ("shaping.toml", self.shaping.as_deref().unwrap_or(""))])
-            }
-        }
-    }
-}
-
 /// The name of a daemon for a policy that is made up.
 fn made_up(number: usize) -> String {
     format!("tsa{}.test", number + 1)
@@ -106,7 +72,10 @@ impl MailHost {
         receiver: Option<Receiver>,
     ) -> anyhow::Result<Arc<Self>> {
         let part = stage.part("host");
-        let place = options.place(stage, &part, daemons.len())?;
+        let place = options.place(stage, &part, "init.lua", |files| {
+            let urls: Vec<_> = (0..daemons.len()).map(|n| format!("'http://{}:{DAEMON_PORT}'", made_up(n))).collect();
+            POLICY.replace("SHAPING_FILES", files).replace("DAEMONS", &urls.join(", "))
+        })?;
         let host = stage.host(&part, &place.dir, &options.env)?;
         for (number, (at, daemon)) in daemons.iter().enumerate() {
             let made_up = options.policy.is_none().then(|| format!("{}:{DAEMON_PORT}", made_up(number)));

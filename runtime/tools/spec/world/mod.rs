@@ -5,6 +5,7 @@
 
 mod clock;
 mod daemon;
+mod given;
 mod host;
 mod letter;
 mod lua;

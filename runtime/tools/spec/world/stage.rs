@@ -15,9 +15,8 @@ use crate::dns::{Mx, Resolver, Source, Zones};
 use crate::host::{Environment, Host, Neighbourhood, Paths};
 use crate::modules::monitor;
 use crate::policy::Lines;
+use crate::tools::documented::POLICY_FOLDER;
 
-/// The folder of documented paths that the folder of a policy stands in for.
-pub(super) const POLICY_FOLDER: &str = "/opt/kumomta/etc/policy";
 /// As long as a test defines no zones every domain is its own mail host.
 const ANY_DOMAIN: &str = "$ORIGIN .\n$TTL 600\n* A 192.0.2.1\n";
 
