@@ -24,6 +24,7 @@ mod push;
 mod replay;
 mod server;
 mod smtp;
+mod specs;
 
 /// A row of the table.
 pub struct Row {
@@ -47,6 +48,7 @@ const BENCHES: &[(&str, Bench)] = &[
     ("shaped mail", mail::run_shaped),
     ("waiting mail", mail::run_waiting),
     ("replay", replay::run),
+    ("specs", specs::run),
 ];
 
 fn main() {

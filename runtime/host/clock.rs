@@ -31,6 +31,11 @@ impl Clock {
         Self(Kind::Controlled { start, origin: Instant::now(), jumped_micros: Arc::default() })
     }
 
+    /// Whether it shows another time than the machine's.
+    pub fn is_controlled(&self) -> bool {
+        matches!(self.0, Kind::Controlled { .. })
+    }
+
     /// The wall clock's time.
     pub fn now(&self) -> Time {
         match &self.0 {

@@ -539,7 +539,8 @@ async fn testing_is_for_specs() {
 }
 
 #[test]
-fn the_helpers_for_policies_do_what_their_specs_say() {
-    let ran = Ran::of(command(Path::new(env!("CARGO_MANIFEST_DIR"))).arg("tests/lua").output().unwrap());
+fn the_helpers_for_policies_and_the_examples_do_what_their_specs_say() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let ran = Ran::of(command(root).args(["tests/lua", "examples"]).output().unwrap());
     ran.ends_with(0, " passed, in ");
 }

@@ -11,7 +11,7 @@ use crate::policy::{self, Event, Policy};
 use crate::shaping::{Handle, LuaShaping};
 
 /// After how long the policy is asked for the data again; it keeps them itself for as long as it likes.
-const REFRESH: Duration = Duration::from_secs(10);
+const REFRESH: Duration = Duration::from_secs(30);
 
 /// Lets records through that a rule of shaping data may match.
 #[derive(Clone, Debug)]

@@ -263,43 +263,33 @@ fn frozen_time_stops_what_needs_it() {
     ));
 }
 
-/// The whole loop: 50 messages within three hours, of which the provider defers some.
-const DAY: &str = "
-local daemon = testing.daemon { shaping = RULES }
-local provider = testing.provider {
-  ['mx1.example'] = function(step)
-    if step.name == 'body' and step.count % 10 == 3 then return '451 4.7.1 hold it' end
-  end,
-}
-local host = testing.host { shaping = RULES, daemons = { daemon }, provider = provider }
-for batch = 1, 10 do
-  host:inject { to = 'a@one.example', count = 3, headers = { ['X-Tenant'] = 'shop' } }
-  host:inject { to = 'a@two.example', count = 2 }
-  testing.advance '18 minutes'
-end
-same(#host:deliveries { domain = 'two.example' }, 20)
-assert(#host:deliveries { domain = 'one.example' } > 15)
-assert(#host:records { type = 'TransientFailure' } > 0)
-";
-
 #[test]
-fn a_loop_of_three_hours_takes_little_time() {
-    let began = std::time::Instant::now();
-    play(&spec(DAY));
-    let took = began.elapsed();
-    println!("one loop test: {took:?}");
-    assert!(took < std::time::Duration::from_secs(30), "{took:?}");
-}
-
-/// `cargo test --release -- --ignored twenty_loops`
-#[test]
-#[ignore = "a measurement; run it with a release build"]
-fn twenty_loops_run_well() {
-    let began = std::time::Instant::now();
-    let threads: Vec<_> = (0..2).map(|_| std::thread::spawn(|| (0..10).for_each(|_| drop(play(&spec(DAY)))))).collect();
-    for thread in threads {
-        thread.join().unwrap();
-    }
-    let took = began.elapsed();
-    println!("20 loop tests: {took:?}, {:?} each", took / 20);
+fn a_host_that_is_given_nothing_shares_the_rules_of_its_daemons() {
+    const LOOP: &str = "
+        local provider = testing.provider { ['mx1.example'] = { body = { '451 4.7.1 hold it', '250 2.0.0 fine' } } }
+        local host = testing.host { daemons = { daemon }, provider = provider }
+        host:inject { to = 'a@one.example' }
+        testing.advance '10 seconds'
+        same(#daemon:suspensions(), 1)
+        same(#host:suspensions(), 1)
+    ";
+    play(&spec(&format!(
+        "
+        local daemon = testing.daemon {{ shaping = RULES }}
+        {LOOP}
+        same(host:paths()[1].config.connection_limit, 5)
+        "
+    )));
+    let policy = "
+        local kumo = require 'kumo'
+        local tsa = require 'tsa'
+        kumo.on('tsa_init', function()
+          tsa.start_http_listener { listen = '0.0.0.0:8008', trusted_hosts = { '127.0.0.1' } }
+        end)
+        kumo.on('tsa_load_shaping_data', function()
+          return kumo.shaping.load { '/opt/kumomta/etc/policy/shaping.toml' }
+        end)
+    ";
+    let files = [("tsa_init.lua", policy), ("shaping.toml", &*format!("{OPTIONS}{RULES}"))];
+    play_with(&files, &spec(&format!("local daemon = testing.daemon {{ policy = 'tsa_init.lua' }}\n{LOOP}")));
 }

@@ -68,36 +68,3 @@ fn play_with(files: &[(&str, &str)], spec: &str) -> Seen {
 fn passed(played: Result<Seen, String>) -> Seen {
     played.unwrap_or_else(|why| panic!("{why}"))
 }
-
-/// What the specs of the examples need of the module `testing`: tests are played as they are defined, each in a world of
-/// its own.
-const SHIM: &str = "
-local world = require 'testing.world'
-local testing = setmetatable({}, { __index = world })
-function testing.describe(_, define) define() end
-function testing.it(name, test) names[#names + 1] = name; if name == wanted then chosen = test end end
-testing.assert = {
-  equal = function(expected, found)
-    if expected ~= found then error('expected ' .. tostring(expected) .. ', got ' .. tostring(found), 2) end
-  end,
-  not_equal = function(unexpected, found) if unexpected == found then error('got ' .. tostring(found), 2) end end,
-  is_truthy = function(value) if not value then error('got ' .. tostring(value), 2) end end,
-}
-package.loaded.testing = testing;
-";
-
-#[test]
-fn the_spec_of_the_quickstart_holds() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/quickstart");
-    let text = std::fs::read_to_string(folder.join("automation_spec.lua")).unwrap();
-    let names: Vec<_> = text.lines().filter_map(|line| line.trim().strip_prefix("it('")).collect();
-    assert!(names.len() > 3, "{names:?}");
-    for name in names {
-        let name = name.rsplit_once("', ").unwrap().0;
-        let began = std::time::Instant::now();
-        let setup = format!("names, wanted = {{}}, '{name}' {SHIM}");
-        let spec = format!("{setup}\n(function() {text}\nend)()\nassert(chosen, wanted)()");
-        passed(play_in(&folder, &spec).map_err(|why| format!("{name}: {why}")));
-        println!("{name}: {:?}", began.elapsed());
-    }
-}

@@ -35,6 +35,7 @@ pub(super) struct Daemon {
     stage: Arc<Stage>,
     host: Host,
     name: String,
+    given: Options,
     addresses: Vec<SocketAddr>,
     insight: Insight,
     running: Mutex<Option<tsa::Daemon>>,
@@ -52,7 +53,20 @@ impl Daemon {
         let running = started.map_err(|error| anyhow!(explain(&error)))?;
         let (addresses, insight) = (running.addresses(), running.insight());
         let running = Mutex::new(Some(running));
-        Ok(stage.add_daemon(Self { stage: stage.clone(), host, name: part, addresses, insight, running }))
+        Ok(stage.add_daemon(Self {
+            stage: stage.clone(),
+            host,
+            name: part,
+            given: options,
+            addresses,
+            insight,
+            running,
+        }))
+    }
+
+    /// What it was made of.
+    pub(super) fn given(&self) -> &Options {
+        &self.given
     }
 
     /// Tells another host where this one is: under `at` (`http://name:port`), or by the port that its policy asks for.

@@ -9,10 +9,10 @@ use super::stage::{Place, Stage};
 use crate::tools::documented::{DEFAULT_RULES, POLICY_FOLDER};
 
 /// What `testing.daemon` takes, and `testing.host` beside `daemons` and `provider`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Options {
-    /// The policy file; a mail host has that of the user guide unless said.
+    /// The policy file. Unless said a mail host has that of the user guide, with the rules of its daemons if it is given none.
     pub(super) policy: Option<String>,
     /// In its place: the text of a shaping file.
     shaping: Option<String>,
@@ -32,6 +32,14 @@ impl Options {
     /// Whether neither a policy nor rules are given.
     pub(super) fn asks_for_nothing(&self) -> bool {
         self.policy.is_none() && !self.is_inline()
+    }
+
+    /// With the rules of `other`, where neither a policy nor rules are given.
+    pub(super) fn or_rules_of(self, other: &Self) -> Self {
+        if !self.asks_for_nothing() || other.policy.is_some() {
+            return self;
+        }
+        Self { env: self.env, ..other.clone() }
     }
 
     /// Where the policy is. One that is made up is called `name`; `text` makes it of its shaping files, as Lua has them.

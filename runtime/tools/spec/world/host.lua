@@ -7,6 +7,7 @@ local shaper = shaping:setup_with_automation {
   subscribe = { DAEMONS },
   extra_files = { SHAPING_FILES },
   no_default_files = true,
+  pre_filter = PRE_FILTER,
 }
 
 kumo.on('init', function()

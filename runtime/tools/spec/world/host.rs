@@ -72,9 +72,15 @@ impl MailHost {
         receiver: Option<Receiver>,
     ) -> anyhow::Result<Arc<Self>> {
         let part = stage.part("host");
+        let options = daemons.iter().fold(options, |options, (_, daemon)| options.or_rules_of(daemon.given()));
+        // A host that knows no rules cannot tell which records are of use to its daemons.
+        let pre_filter = !options.asks_for_nothing();
         let place = options.place(stage, &part, "init.lua", |files| {
             let urls: Vec<_> = (0..daemons.len()).map(|n| format!("'http://{}:{DAEMON_PORT}'", made_up(n))).collect();
-            POLICY.replace("SHAPING_FILES", files).replace("DAEMONS", &urls.join(", "))
+            POLICY
+                .replace("SHAPING_FILES", files)
+                .replace("DAEMONS", &urls.join(", "))
+                .replace("PRE_FILTER", &pre_filter.to_string())
         })?;
         let host = stage.host(&part, &place.dir, &options.env)?;
         for (number, (at, daemon)) in daemons.iter().enumerate() {
