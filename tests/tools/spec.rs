@@ -544,3 +544,19 @@ fn the_helpers_for_policies_and_the_examples_do_what_their_specs_say() {
     let ran = Ran::of(command(root).args(["tests/lua", "examples"]).output().unwrap());
     ran.ends_with(0, " passed, in ");
 }
+
+#[test]
+fn the_examples_of_the_manual_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manual = std::fs::read_to_string(root.join("docs/testing.md")).unwrap();
+    let mut folder = Folder::new();
+    for name in ["init.lua", "tsa_init.lua", "shaping.toml"] {
+        folder = folder.file(name, &std::fs::read_to_string(root.join("examples/quickstart").join(name)).unwrap());
+    }
+    let examples = manual.split("```lua\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
+    for (number, example) in examples.enumerate() {
+        folder = folder.file(&format!("example_{number}_spec.lua"), example);
+    }
+    let ran = folder.run(&[]);
+    ran.ends_with(0, "5 tests: 5 passed, in ");
+}
