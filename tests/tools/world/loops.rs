@@ -230,6 +230,36 @@ fn a_provider_may_refuse_close_wait_and_be_a_host() {
 }
 
 #[test]
+fn providers_speak_tls_unless_they_are_told_not_to() {
+    play(
+        "
+        local RULES = '[default]\\nenable_tls = \"Required\"'
+        local provider = testing.provider {
+          ['old.example'] = { ehlo = '250-old.example\\n250 PIPELINING' },
+          ['busy.example'] = { starttls = '454 4.7.0 TLS not available' },
+        }
+        local host = testing.host { shaping = RULES, provider = provider }
+        for _, domain in ipairs { 'safe.example', 'old.example', 'busy.example' } do
+          host:inject { to = 'a@' .. domain }
+        end
+        testing.advance '1 minute'
+        same(#provider:messages(), 1)
+        same(provider:messages()[1].tls, true)
+        local delivered = host:deliveries()[1]
+        same(delivered.recipient, 'a@safe.example')
+        has(delivered.tls_protocol_version, 'TLSv1.3')
+        same(#host:records { type = 'TransientFailure', domain = 'old.example' }, 1)
+        same(#host:records { type = 'TransientFailure', domain = 'busy.example' }, 1)
+
+        local plain = testing.host { shaping = '[default]\\nenable_tls = \"Disabled\"', provider = provider }
+        plain:inject { to = 'a@old.example' }
+        testing.advance '1 minute'
+        same(provider:messages()[2].tls, false)
+        ",
+    );
+}
+
+#[test]
 fn what_fails_in_a_script_is_told_to_the_spec() {
     let folder = tempfile::tempdir().unwrap();
     let why = play_in(

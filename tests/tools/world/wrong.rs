@@ -66,7 +66,7 @@ fn scripts_of_providers_are_checked_before_they_run() {
         (
             "testing.provider { ['mx.a'] = { rctp = '450 no' } }",
             &[
-                "testing.provider: `mx.a`: unknown step `rctp`, expected one of `connect`, `ehlo`, `mail`, `rcpt`, `data`, `body`",
+                "testing.provider: `mx.a`: unknown step `rctp`, expected one of `connect`, `ehlo`, `starttls`, `mail`, `rcpt`, `data`, `body`",
             ],
         ),
         (

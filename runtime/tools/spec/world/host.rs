@@ -19,7 +19,7 @@ use crate::mail::hold::Holds;
 use crate::mail::log::{Logger, hook_queue};
 use crate::mail::queue::Queues;
 use crate::mail::service;
-use crate::mail::smtp::client::Detour;
+use crate::mail::smtp::client::{Detour, trust};
 use crate::policy::explain;
 
 const POLICY: &str = include_str!("host.lua");
@@ -89,7 +89,7 @@ impl MailHost {
         }
         let receiver = match receiver {
             Some(receiver) => receiver,
-            None => Receiver::Provider(Provider::willing(stage)),
+            None => Receiver::Provider(Provider::willing(stage)?),
         };
         receiver.receive_from(&host)?;
         let records = Mutex::new((Vec::new(), Logger::of(&host).collect()));
@@ -200,6 +200,7 @@ impl Receiver {
         let detour = Detour::of(host);
         match self {
             Self::Provider(provider) => {
+                trust(host, provider.authority())?;
                 let provider = Arc::downgrade(provider);
                 detour.lead_by(move |meant| match provider.upgrade() {
                     Some(provider) => provider.address(&meant.name, meant.address.ip()),

@@ -12,7 +12,7 @@
 //! | `policy(file)` | `:call(event, ..)`, `:rejection(event, ..)`, `:events()`, `:has(event)` |
 //! | `message { from, to, content, meta }`, `connection { .. }` | arguments for handlers |
 //!
-//! Steps of a provider are `connect`, `ehlo`, `mail`, `rcpt`, `data` and `body`. An answer is nil for the usual one, text
+//! Steps of a provider are `connect`, `ehlo`, `starttls`, `mail`, `rcpt`, `data` and `body`. An answer is nil for the usual one, text
 //! (`451 4.7.1 later`), a table of `say`, `after`, `close` and `silent`, a list of answers of which the last stays, or a
 //! function of the step that returns one.
 

@@ -32,7 +32,8 @@ pub(super) fn install(lua: &Lua, world: &Table, stage: &Arc<Stage>) -> mlua::Res
                 let hosts = mx.map(|mx| mx.hosts.iter().map(|host| host.trim_end_matches('.').to_owned()).collect());
                 entries.push(Part { key, hosts: hosts.unwrap_or_default(), entry, asked: Mutex::default() });
             }
-            Ok(Handle(Provider::new(&stage, LuaScript { lua: lua.weak(), parts: entries })))
+            let provider = Provider::new(&stage, LuaScript { lua: lua.weak(), parts: entries });
+            provider.map(Handle).map_err(|error| failure(format!("{FUNCTION}: {error:#}")))
         }
     })?;
     world.set("provider", provider)
@@ -119,7 +120,7 @@ impl LuaScript {
         let lua = self.lua.try_upgrade().ok_or("the test is over")?;
         let asked = json!({
             "name": step.moment.name(), "line": step.line, "mx": step.mx, "ip": step.ip, "domain": step.domain(),
-            "session": step.session, "carried": step.carried, "count": count, "ehlo": step.ehlo, "from": step.from,
+            "session": step.session, "carried": step.carried, "tls": step.tls, "count": count, "ehlo": step.ehlo, "from": step.from,
             "to": step.to, "recipient": step.to.last(), "at": step.at,
         });
         let table = to_lua(&lua, &asked).map_err(|error| error.to_string())?;

@@ -1,17 +1,27 @@
 //! One session of a provider.
 
 use std::io;
-use std::net::IpAddr;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use super::{Answer, Moment, Shared, Step, Taken};
 
-const EXTENSIONS: [&str; 5] = ["PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE 104857600"];
+const STARTTLS: &str = "STARTTLS";
+const EXTENSIONS: [&str; 6] = ["PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE 104857600", STARTTLS];
+
+/// What a client is spoken to over, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 struct Conversation<'s> {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Stream>>,
+    /// What takes the session over to TLS, as long as that has not been done.
+    tls: Option<TlsAcceptor>,
+    /// Whether the last EHLO offered that.
+    offered: bool,
     shared: &'s Shared,
     /// What is known so far.
     step: Step,
@@ -28,20 +38,9 @@ enum On {
 }
 
 /// Speaks with a client until one of both ends it.
-pub(super) async fn hold(stream: TcpStream, shared: &Shared, mx: String, ip: IpAddr, session: usize) -> io::Result<()> {
-    let step = Step {
-        moment: Moment::Connect,
-        line: String::new(),
-        mx,
-        ip,
-        session,
-        carried: 0,
-        ehlo: None,
-        from: None,
-        to: Vec::new(),
-        at: shared.now(),
-    };
-    let mut conversation = Conversation { stream: BufReader::new(stream), shared, step };
+pub(super) async fn hold(stream: TcpStream, tls: TlsAcceptor, shared: &Shared, step: Step) -> io::Result<()> {
+    let stream = BufReader::new(Box::new(stream) as Box<dyn Stream>);
+    let mut conversation = Conversation { stream, tls: Some(tls), offered: false, shared, step };
     let banner = format!("220 {} ESMTP", conversation.step.mx);
     if conversation.answer(Moment::Connect, "", &banner).await? != On::Granted {
         return Ok(());
@@ -66,6 +65,7 @@ impl Conversation<'_> {
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         match verb.as_str() {
             "EHLO" | "HELO" | "LHLO" => self.hello(line, verb == "HELO").await,
+            STARTTLS if self.offered => self.start_tls(line).await,
             "MAIL" => self.mail(line).await,
             "RCPT" => self.rcpt(line).await,
             "DATA" => self.data().await,
@@ -88,8 +88,26 @@ impl Conversation<'_> {
         let heard = name.clone();
         self.shared.note(self.step.session, |session| session.ehlo = Some(heard));
         let first = format!("{} greets {name}", self.step.mx);
-        let all: Vec<_> = std::iter::once(first.as_str()).chain(EXTENSIONS.iter().copied().filter(|_| !old)).collect();
-        self.answer(Moment::Ehlo, line, &lines(250, &all)).await
+        let is_there = |extension: &&str| !old && (*extension != STARTTLS || self.tls.is_some());
+        let all: Vec<_> = std::iter::once(first.as_str()).chain(EXTENSIONS.into_iter().filter(is_there)).collect();
+        let usual = lines(250, &all);
+        self.answer(Moment::Ehlo, line, &usual).await
+    }
+
+    /// Goes over to TLS (RFC 3207), after which the client says EHLO again.
+    async fn start_tls(&mut self, line: &str) -> io::Result<On> {
+        let on = self.answer(Moment::StartTls, line, "220 2.0.0 go ahead").await?;
+        if on == On::Granted
+            && let Some(tls) = self.tls.take()
+        {
+            let gone = BufReader::new(Box::new(tokio::io::empty()) as Box<dyn Stream>);
+            let plain = std::mem::replace(&mut self.stream, gone).into_inner();
+            self.stream = BufReader::new(Box::new(tls.accept(plain).await?));
+            self.step.tls = true;
+            self.offered = false;
+            self.reset();
+        }
+        Ok(on)
     }
 
     async fn mail(&mut self, line: &str) -> io::Result<On> {
@@ -164,6 +182,9 @@ impl Conversation<'_> {
             return Ok(On::No);
         }
         let text = say.as_deref().unwrap_or(usual);
+        if moment == Moment::Ehlo {
+            self.offered = self.tls.is_some() && text.lines().any(|line| line.get(4..) == Some(STARTTLS));
+        }
         if !silent {
             self.say(text).await?;
         }

@@ -3,6 +3,7 @@
 //! Each mail exchanger that a host means to reach is a listener of its own, made when it is reached first: so the
 //! provider knows which one is meant from the first moment of a session on.
 
+mod authority;
 mod conversation;
 
 use std::collections::HashMap;
@@ -12,10 +13,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use kumo_tsa_core::wire::Time;
+use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
+use self::authority::Authority;
 use super::host::nowhere;
 use super::stage::Stage;
 
@@ -24,6 +28,7 @@ use super::stage::Stage;
 pub(super) enum Moment {
     Connect,
     Ehlo,
+    StartTls,
     Mail,
     Rcpt,
     Data,
@@ -31,13 +36,15 @@ pub(super) enum Moment {
 }
 
 impl Moment {
-    pub(super) const ALL: [Self; 6] = [Self::Connect, Self::Ehlo, Self::Mail, Self::Rcpt, Self::Data, Self::Body];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Connect, Self::Ehlo, Self::StartTls, Self::Mail, Self::Rcpt, Self::Data, Self::Body];
 
     /// As scripts name it.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",
             Self::Ehlo => "ehlo",
+            Self::StartTls => "starttls",
             Self::Mail => "mail",
             Self::Rcpt => "rcpt",
             Self::Data => "data",
@@ -60,6 +67,8 @@ pub(super) struct Step {
     pub(super) session: usize,
     /// How many messages this session has brought before.
     pub(super) carried: usize,
+    /// Whether the session is encrypted.
+    pub(super) tls: bool,
     pub(super) ehlo: Option<String>,
     pub(super) from: Option<String>,
     /// The recipients; in RCPT with the one that is asked for.
@@ -68,6 +77,24 @@ pub(super) struct Step {
 }
 
 impl Step {
+    /// As a session begins.
+    fn first(mx: String, ip: IpAddr, session: usize, at: Time) -> Self {
+        let line = String::new();
+        Self {
+            moment: Moment::Connect,
+            line,
+            mx,
+            ip,
+            session,
+            carried: 0,
+            tls: false,
+            ehlo: None,
+            from: None,
+            to: vec![],
+            at,
+        }
+    }
+
     /// The domain of the last recipient.
     pub(super) fn domain(&self) -> Option<String> {
         self.to.last()?.rsplit_once('@').map(|(_, domain)| domain.to_lowercase())
@@ -129,6 +156,7 @@ impl Drop for Exchanger {
 struct Shared {
     stage: Arc<Stage>,
     script: Box<dyn Script>,
+    authority: Authority,
     heard: Mutex<Heard>,
 }
 
@@ -185,14 +213,20 @@ impl Shared {
 }
 
 impl Provider {
-    pub(super) fn new(stage: &Arc<Stage>, script: impl Script + 'static) -> Arc<Self> {
-        let shared = Arc::new(Shared { stage: stage.clone(), script: Box::new(script), heard: Mutex::default() });
-        stage.add_provider(Self { shared, exchangers: Mutex::default() })
+    pub(super) fn new(stage: &Arc<Stage>, script: impl Script + 'static) -> anyhow::Result<Arc<Self>> {
+        let (script, authority) = (Box::new(script), Authority::new()?);
+        let shared = Arc::new(Shared { stage: stage.clone(), script, authority, heard: Mutex::default() });
+        Ok(stage.add_provider(Self { shared, exchangers: Mutex::default() }))
     }
 
     /// One that takes everything.
-    pub(super) fn willing(stage: &Arc<Stage>) -> Arc<Self> {
+    pub(super) fn willing(stage: &Arc<Stage>) -> anyhow::Result<Arc<Self>> {
         Self::new(stage, Willing)
+    }
+
+    /// Whom hosts have to trust, so that its certificates are good.
+    pub(super) fn authority(&self) -> CertificateDer<'static> {
+        self.shared.authority.certificate()
     }
 
     /// Where a mail exchanger listens.
@@ -209,18 +243,19 @@ impl Provider {
                 address
             }
             Err(error) => {
-                self.shared.stage.failed(format!("testing.provider: cannot listen: {error}"));
+                self.shared.stage.failed(format!("testing.provider: cannot listen: {error:#}"));
                 nowhere()
             }
         }
     }
 
-    fn listen(&self, mx: &str, ip: IpAddr) -> std::io::Result<Exchanger> {
+    fn listen(&self, mx: &str, ip: IpAddr) -> anyhow::Result<Exchanger> {
+        let tls = self.shared.authority.acceptor(mx)?;
         let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         let listener = TcpListener::from_std(socket)?;
-        let task = tokio::spawn(accept(listener, mx.to_owned(), ip, self.shared.clone())).abort_handle();
+        let task = tokio::spawn(accept(listener, mx.to_owned(), ip, tls, self.shared.clone())).abort_handle();
         Ok(Exchanger { address, task })
     }
 
@@ -231,7 +266,7 @@ impl Provider {
             let step = &taken.step;
             json!({
                 "mx": step.mx, "ip": step.ip, "ehlo": step.ehlo, "from": step.from, "to": step.to, "domain": step.domain(),
-                "session": step.session, "at": step.at, "content": taken.content,
+                "session": step.session, "tls": step.tls, "at": step.at, "content": taken.content,
                 "headers": headers(&taken.content),
             })
         };
@@ -260,18 +295,18 @@ fn headers(content: &str) -> Value {
     Value::Object(all)
 }
 
-async fn accept(listener: TcpListener, mx: String, ip: IpAddr, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, mx: String, ip: IpAddr, tls: TlsAcceptor, shared: Arc<Shared>) {
     // Sessions end with the provider.
     let mut running = JoinSet::new();
     loop {
         while running.try_join_next().is_some() {}
         if let Ok((stream, _)) = listener.accept().await {
-            running.spawn(hold(stream, mx.clone(), ip, shared.clone()));
+            running.spawn(hold(stream, mx.clone(), ip, tls.clone(), shared.clone()));
         }
     }
 }
 
-async fn hold(stream: TcpStream, mx: String, ip: IpAddr, shared: Arc<Shared>) {
+async fn hold(stream: TcpStream, mx: String, ip: IpAddr, tls: TlsAcceptor, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let session = {
         let opened = shared.now();
@@ -280,7 +315,7 @@ async fn hold(stream: TcpStream, mx: String, ip: IpAddr, shared: Arc<Shared>) {
         heard.sessions.len()
     };
     // An error is the client's going away, which is all the same here.
-    let _ = conversation::hold(stream, &shared, mx, ip, session).await;
+    let _ = conversation::hold(stream, tls, &shared, Step::first(mx, ip, session, shared.now())).await;
     let now = shared.now();
     shared.note(session, |session| session.closed = Some(now));
 }
