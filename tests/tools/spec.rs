@@ -487,6 +487,13 @@ fn coverage_says_which_rules_no_test_made_match() {
     assert!(!told.contains("tsa_init.lua"), "{told}");
     let json = folder.passes(&["--coverage", "--format", "json"]).out;
     assert!(json.contains(r#"{"type":"rule","file":"shaping.toml","line":6,"name":"slow down","matched":false}"#));
+
+    let more = text.replace(
+        "assert.equal(1",
+        "daemon:publish { domain = 'a.example', response = '451 slow down' } assert.equal(2",
+    );
+    let told = Folder::with(&more).file("shaping.toml", rules).passes(&["--coverage"]).out;
+    assert!(told.contains("rules that matched: all 2\n"), "{told}");
 }
 
 #[test]

@@ -166,8 +166,11 @@ pub(in crate::tools::spec) fn say_coverage(out: &mut impl Write, before: &str, c
     if coverage.rules.is_empty() {
         return writeln!(out, "{before}rules that matched: no shaping file was loaded");
     }
-    let matched = coverage.rules.iter().filter(|rule| rule.matched).count();
-    writeln!(out, "{before}rules that matched: {matched} of {}; no test made these match:", coverage.rules.len())?;
+    let (matched, all) = (coverage.rules.iter().filter(|rule| rule.matched).count(), coverage.rules.len());
+    if matched == all {
+        return writeln!(out, "{before}rules that matched: all {all}");
+    }
+    writeln!(out, "{before}rules that matched: {matched} of {all}; no test made these match:")?;
     coverage.rules.iter().filter(|rule| !rule.matched).try_for_each(|rule| {
         let (file, name) = (rule.file.display(), shortened(&rule.name));
         writeln!(out, "{before}  {file}:{}  {name}", rule.line)
