@@ -148,7 +148,7 @@ Rules: 2 of 3 matched, 4 records in all
 
 Timeline: 3 effects, 2 attempts held, 1 bounced
   2026-01-31T12:02:00Z for 32m      Suspend  ip1->mx.a.example@smtp_client  rules.toml:5, prolonged once, 2 attempts held; after 2 matches: 421 busy, still
-  2026-01-31T12:02:00Z for 32m      SetConfig connection_limit=3  ip1->mx.a.example@smtp_client  rules.toml:5, prolonged once; after 2 matches: 421 busy, still
+  2026-01-31T12:02:00Z for 32m      SetConfig connection_limit=3  ip1->mx.a.example@smtp_client for a.example  rules.toml:5, prolonged once; after 2 matches: 421 busy, still
   2026-01-31T12:05:00Z for 1h       BounceTenant  shop@b.example  rules.toml:11, 1 attempt bounced; after 1 match: 550 bad list
 
 No rule matched: 3 responses of 1 shape
@@ -346,7 +346,7 @@ fn two_sets_of_rules_are_compared() {
     let expected = "  --shaping: 4 records matched, 3 effects, 2 attempts held, 1 bounced
   --against: 3 records matched, 2 effects, 2 attempts held, 0 bounced
   Only --shaping would have done:
-    2026-01-31T12:05:00Z for 1h       BounceTenant  shop@b.example  rules.toml:11
+    2026-01-31T12:05:00Z for 1h       BounceTenant  shop@b.example  rules.toml:11, 1 attempt bounced
     2026-01-31T12:14:00Z for 20m      Suspend  ip1->mx.a.example@smtp_client  rules.toml:5
     2026-01-31T12:14:00Z for 20m      SetConfig connection_limit=3  ip1->mx.a.example@smtp_client for a.example  rules.toml:5
   Only --against would have done: nothing";
@@ -368,7 +368,7 @@ fn a_page_stands_alone() {
     folder.says(&["--shaping", "rules.toml", "--against", "rules.toml", "--html", "page.html", "log"]);
     let page = std::fs::read_to_string(folder.path("page.html")).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
-    assert_eq!(page.matches("<rect class=").count(), 3, "a bar for each effect");
+    assert_eq!(page.matches(" rx=\"2\"><title>").count(), 2 * 3, "a bar for each effect of each set");
     assert!(page.contains("<svg ") && page.contains("</svg>"));
     assert!(!page.contains("<script"), "text stays text");
     assert!(!page.contains("src=") && !page.contains("href="), "nothing is fetched");
@@ -421,7 +421,10 @@ fn what_is_wrong_is_said() {
     std::fs::create_dir(folder.path("empty")).unwrap();
     folder.write("texts/a.txt", "no log\n");
     for (arguments, said) in [
-        (&["--shaping", "rules.toml"][..], "error: no logs are given. Type: tsa replay --shaping FILE LOGS...\n"),
+        (
+            &["--shaping", "rules.toml"][..],
+            "error: no logs are given. Type: tsa replay --shaping FILE LOGS... (`-` is standard input)\n",
+        ),
         (&["log"], "--shaping <FILE>"),
         (&["--shaping", "rules.toml", "nothing"], "`nothing`: No such file or directory"),
         (

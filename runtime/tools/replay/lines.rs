@@ -15,8 +15,10 @@ const LINE_BYTES: usize = 16 << 20;
 pub(super) struct Chunk {
     /// Whole lines; the last may lack its end.
     pub(super) text: Vec<u8>,
-    /// The newest time in its last lines; `None` where none of them is a record.
+    /// The time that its last lines got to; `None` where none of them is a record.
     pub(super) newest: Option<Time>,
+    /// The time that the lines before these got to.
+    pub(super) since: Option<Time>,
     /// The log ends here before it should.
     pub(super) cut: bool,
     /// Lines that were too long to keep.
@@ -112,17 +114,28 @@ fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> Filled {
     Filled { count, outcome: Ok(true) }
 }
 
-/// The time of the first record in a text.
+/// How many records tell of a time: one of them may be wrong about it.
+const WITNESSES: usize = 5;
+
+/// The time at which the records in a text begin.
 pub(super) fn first_time(text: &[u8]) -> Option<Time> {
-    text.split(|byte| *byte == b'\n').find_map(time)
+    text.split(|byte| *byte == b'\n').filter_map(time).take(WITNESSES).min()
 }
 
-/// The time of the last record, where it is among the last few lines.
+/// The time that the last records got to, where they are among the last few lines: their median, as one may be ahead.
 pub(super) fn last_time(text: &[u8]) -> Option<Time> {
     const TRIES: usize = 20;
-    text.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty()).take(TRIES).find_map(time)
+    let lines = text.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let mut times: Vec<Time> = lines.take(TRIES).filter_map(time).take(WITNESSES).collect();
+    times.sort_unstable();
+    times.get(times.len() / 2).copied()
 }
 
 fn time(line: &[u8]) -> Option<Time> {
-    Record::parse(line).ok().map(|record| record.time())
+    Record::parse(bare(line)).ok().map(|record| record.time())
+}
+
+/// A line without the mark that some editors put before the first.
+pub(super) fn bare(line: &[u8]) -> &[u8] {
+    line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line)
 }
