@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use kumo_tsa_core::wire::Time;
 
@@ -23,14 +24,17 @@ const TOP: f64 = 34.0;
 const LEAST: f64 = 2.0;
 
 /// How many lines are drawn.
-const LINES: usize = 200;
-const NAME_CHARS: usize = 62;
+const LINES: usize = 150;
+const NAME_CHARS: usize = 60;
 
 /// How far apart the marks of the scale may be, in minutes.
 const STEPS: &[i64] =
     &[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7 * 1440, 14 * 1440, 28 * 1440, 91 * 1440];
-const MARKS: i64 = 7;
+const MARKS: i64 = 9;
 const MINUTE: i64 = 60_000_000;
+
+/// What is drawn before the first effect and behind the end of the logs, at least.
+const LEAD: Duration = Duration::from_mins(10);
 
 /// The time that is drawn.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +54,7 @@ pub(super) fn chart(spans: &[Span], scale: Scale) -> String {
         return "<p>No effect began.</p>\n".to_owned();
     }
     let (targets, left_out) = targets(spans);
-    let rows: usize = targets.iter().map(|(_, lines)| lines.len() + 1).sum();
+    let rows: usize = targets.iter().map(|(target, lines)| lines.len() + usize::from(!is_one(target, lines))).sum();
     let height = TOP + LINE * rows as f64 + 6.0;
     let mut svg = format!(
         "<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"Timeline of effects\" \
@@ -59,10 +63,17 @@ pub(super) fn chart(spans: &[Span], scale: Scale) -> String {
     marks(&mut svg, scale, height);
     let mut y = TOP;
     for (target, lines) in &targets {
-        name(&mut svg, 0.0, y, "class=\"target\"", target);
-        y += LINE;
+        let one = is_one(target, lines);
+        if !one {
+            name(&mut svg, 0.0, y, target, "");
+            y += LINE;
+        }
         for (action, spans) in lines {
-            name(&mut svg, 14.0, y, "", action);
+            if one {
+                name(&mut svg, 0.0, y, target, action)
+            } else {
+                name(&mut svg, 14.0, y, "", action)
+            }
             spans.iter().for_each(|span| bar(&mut svg, scale, y, span));
             y += LINE;
         }
@@ -74,6 +85,11 @@ pub(super) fn chart(spans: &[Span], scale: Scale) -> String {
     svg
 }
 
+/// Whether a target and its one action fit into a line.
+fn is_one(target: &str, lines: &[Line<'_>]) -> bool {
+    matches!(lines, [(action, _)] if target.chars().count() + action.chars().count() < NAME_CHARS)
+}
+
 /// What is drawn, in the order of its beginning; and how many lines there was no room for.
 fn targets(spans: &[Span]) -> (Vec<(&str, Vec<Line<'_>>)>, usize) {
     let mut lines: BTreeMap<(&str, String), Vec<&Span>> = BTreeMap::new();
@@ -83,8 +99,7 @@ fn targets(spans: &[Span]) -> (Vec<(&str, Vec<Line<'_>>)>, usize) {
     let mut lines: Vec<_> = lines.into_iter().collect();
     let left_out = lines.len().saturating_sub(LINES);
     if left_out > 0 {
-        lines.sort_by_key(|(_, spans)| Reverse(spans.iter().map(|span| span.mail()).sum::<u64>()));
-        lines.truncate(LINES);
+        thin_out(&mut lines);
     }
     let begin = |spans: &[&Span]| spans.first().map(|span| span.number);
     lines.sort_by_key(|(_, spans)| begin(spans));
@@ -98,7 +113,29 @@ fn targets(spans: &[Span]) -> (Vec<(&str, Vec<Line<'_>>)>, usize) {
     (targets, left_out)
 }
 
+/// Keeps the lines with the most mail, as many of each kind of effect as there are.
+fn thin_out<K>(lines: &mut Vec<(K, Vec<&Span>)>) {
+    lines.sort_by_key(|(_, spans)| Reverse(spans.iter().map(|span| span.mail()).sum::<u64>()));
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    lines.sort_by_cached_key(|(_, spans)| {
+        let rank = seen.entry(spans.first().map_or("", |span| class(span.kind))).or_default();
+        *rank += 1;
+        *rank
+    });
+    lines.truncate(LINES);
+}
+
 impl Scale {
+    /// The time of the effects; neither a long time before them nor what goes on for long makes the rest too small.
+    pub(super) fn of<'s>(spans: impl Iterator<Item = &'s Span> + Clone, first: Option<Time>, end: Time) -> Self {
+        let begin = spans.clone().map(|span| span.begin).min().unwrap_or(end);
+        let lead = (end.since(begin) / 4).max(LEAD);
+        let from = first.map_or(begin, |first| first.max(begin.before(lead))).min(begin);
+        let most = end.after((end.since(from) / 3).max(LEAD));
+        let to = spans.map(|span| span.until).max().unwrap_or(end).clamp(end, most);
+        Self { from, to, end }
+    }
+
     fn x(self, time: Time) -> f64 {
         let whole = self.to.since(self.from).as_secs_f64().max(1e-6);
         NAMES + (WIDTH - NAMES - MARGIN) * (time.since(self.from).as_secs_f64() / whole).clamp(0.0, 1.0)
@@ -145,9 +182,10 @@ fn marks(svg: &mut String, scale: Scale, height: f64) {
     }
 }
 
-fn name(svg: &mut String, x: f64, y: f64, class: &str, name: &str) {
+fn name(svg: &mut String, x: f64, y: f64, target: &str, action: &str) {
     let middle = y + LINE * 0.7;
-    let _ = writeln!(svg, "<text {class} x=\"{x}\" y=\"{middle:.1}\">{}</text>", escape(&shortened(name, NAME_CHARS)));
+    let [target, action] = [target, action].map(|text| escape(&shortened(text, NAME_CHARS)));
+    let _ = writeln!(svg, "<text x=\"{x}\" y=\"{middle:.1}\"><tspan class=\"target\">{target}</tspan> {action}</text>");
 }
 
 fn bar(svg: &mut String, scale: Scale, y: f64, span: &Span) {
@@ -182,7 +220,7 @@ mod tests {
     fn marks_are_at_round_times() {
         let noon = 1_769_860_800;
         for (from, length, expected) in [
-            (noon + 26, 4 * 3600, &["12:30", "13:00", "13:30", "14:00", "14:30", "15:00", "15:30", "16:00"][..]),
+            (noon + 26, 8 * 3600, &["13:00", "14:00", "15:00", "16:00", "17:00", "18:00", "19:00", "20:00"][..]),
             (noon, 60, &["12:00", "12:01"]),
             (noon, 0, &["12:00"]),
             (noon + 1, 24 * 3600, &["15:00", "18:00", "21:00", "00:00", "03:00", "06:00", "09:00", "12:00"]),
@@ -190,10 +228,9 @@ mod tests {
             let time = Time::from_secs;
             let (marks, _) = Scale { from: time(from), to: time(from + length), end: time(from) }.marks();
             let marks: Vec<String> = marks.map(|mark| clock(Time::from_micros(mark))[11..16].to_owned()).collect();
-            assert!(marks.len() <= 8);
             assert_eq!(marks, expected);
         }
         let ages = Scale { from: Time::MIN, to: Time::MAX, end: Time::MAX };
-        assert!(ages.marks().0.count() <= 8, "whatever the times");
+        assert!(ages.marks().0.count() <= 10, "whatever the times");
     }
 }

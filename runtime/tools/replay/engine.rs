@@ -24,6 +24,8 @@ pub(super) struct Read {
     pub(super) broken: u64,
     /// Logs that end before they should.
     pub(super) truncated: u64,
+    /// Records that came behind newer ones, and have been put in order.
+    pub(super) out_of_order: u64,
     /// Records that came more than 10 minutes out of order.
     pub(super) late: u64,
     /// Records that were dated ahead of when they were logged, and taken in as of then (semantics R3).
@@ -143,6 +145,7 @@ impl<'s> Taking<'s> {
         read.truncated += found.cut;
         read.no_site += found.no_site;
         read.carriers += found.carriers;
+        read.out_of_order += found.times.out_of_order;
         read.ahead += found.times.ahead;
         read.first = read.first.into_iter().chain(found.times.first).min();
         read.last = read.last.max(found.times.last);

@@ -13,7 +13,7 @@ use super::json::length_text;
 use super::kept::{Kept, Weighty as _};
 use super::play::Span;
 use super::propose::propose;
-use super::report::{Matched, clock, matched, matches, number, on, plural, remarks, times};
+use super::report::{Matched, clock, matched, matches, number, on, plural, remarks, times, visible};
 
 /// How much is shown of what may be long.
 const ROWS: usize = 2_000;
@@ -84,15 +84,14 @@ fn charts(page: &mut String, outcome: &Outcome) {
         "<h2>Timeline</h2>\n<p class=\"key\"><span class=\"suspension\"></span>suspensions\
          <span class=\"override\"></span>overrides<span class=\"bounce\"></span>bounces; times are UTC</p>"
     );
-    let spans = || outcome.sides.iter().flat_map(|side| side.play.spans.items());
+    let spans = outcome.sides.iter().flat_map(|side| side.play.spans.items());
     let end = outcome.read.last.unwrap_or_default();
-    let from = spans().map(|span| span.begin).chain(outcome.read.first).min().unwrap_or_default();
-    let to = spans().map(|span| span.until).max().unwrap_or(end).max(end);
+    let scale = Scale::of(spans, outcome.read.first, end);
     for (name, side) in names(outcome).zip(&outcome.sides) {
         if !name.is_empty() {
             put!(page, "<p>{}</p>", name.trim_end_matches(": "));
         }
-        page.push_str(&chart(side.play.spans.items(), Scale { from, to, end }));
+        page.push_str(&chart(side.play.spans.items(), scale));
     }
 }
 
@@ -170,7 +169,7 @@ fn table<'r>(page: &mut String, rows: impl ExactSizeIterator<Item = Row<'r>>, al
     let more = all - rows.len() as u64;
     put!(
         page,
-        "<table><tr><th>from</th><th>for</th><th>effect</th><th class=\"n\">held</th><th class=\"n\">bounced</th>\
+        "<table><tr><th>from</th><th>for</th><th class=\"e\">effect</th><th class=\"n\">held</th><th class=\"n\">bounced</th>\
          <th>rule</th></tr>"
     );
     for Row { begin, length, action, target, mail, rule, why } in rows {
@@ -219,22 +218,15 @@ pub(super) fn class(kind: EffectKind) -> &'static str {
 /// Text as it is, whatever it says.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text).chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // What no page may hold, or what turns the rest of a line round.
-            c if (c.is_control() && !matches!(c, '\n' | '\t')) || is_direction(c) => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }
     }
     escaped
-}
-
-/// Marks that change the direction of text.
-fn is_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

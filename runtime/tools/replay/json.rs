@@ -158,7 +158,16 @@ pub(super) fn trigger_text(trigger: Trigger) -> String {
     }
 }
 
-/// A length of time to the second, as people write it.
+/// A length of time to the second, as people write it; of weeks in days and hours, as months are not all the same.
 pub(super) fn length_text(length: Duration) -> String {
-    format_duration(Duration::from_secs(length.as_secs()))
+    const HOUR: u64 = 3600;
+    const DAY: u64 = 24 * HOUR;
+    let secs = length.as_secs();
+    if secs < 14 * DAY {
+        return format_duration(Duration::from_secs(secs));
+    }
+    match (secs / DAY, secs % DAY / HOUR) {
+        (days, 0) => format!("{days}days"),
+        (days, hours) => format!("{days}days {hours}h"),
+    }
 }

@@ -10,6 +10,9 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// A line that is longer than this is broken: no record is.
 const LINE_BYTES: usize = 16 << 20;
 
+/// How often reading may fail in a row before it is given up.
+const DAMAGES: usize = 1000;
+
 /// Lines of one log.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
@@ -19,7 +22,7 @@ pub(super) struct Chunk {
     pub(super) newest: Option<Time>,
     /// The time that the lines before these got to.
     pub(super) since: Option<Time>,
-    /// The log ends here before it should.
+    /// The log, or a part of it, ends here before it should.
     pub(super) cut: bool,
     /// Lines that were too long to keep.
     pub(super) too_long: u64,
@@ -35,14 +38,16 @@ pub(super) struct Lines {
     ended: bool,
     /// Within a line that is too long.
     skipping: bool,
+    /// How often reading has failed with nothing read between.
+    damages: usize,
 }
 
 impl Lines {
     pub(super) fn new(source: Box<dyn Read + Send>) -> Self {
-        Self { source, rest: Vec::new(), ended: false, skipping: false }
+        Self { source, rest: Vec::new(), ended: false, skipping: false, damages: 0 }
     }
 
-    /// The next lines; `None` at the end. A log that is damaged ends where the damage is.
+    /// The next lines; `None` at the end. Where a log is damaged a line ends, and what can be read behind it follows.
     ///
     /// # Errors
     /// When the disk fails.
@@ -53,12 +58,16 @@ impl Lines {
             self.rest.resize(begin + CHUNK_BYTES, 0);
             let read = fill(&mut *self.source, self.rest.get_mut(begin..).unwrap_or_default());
             self.rest.truncate(begin + read.count);
+            self.damages = if read.count > 0 { 0 } else { self.damages };
             match read.outcome {
                 Ok(more) => self.ended = !more,
-                Err(error) if super::source::is_damage(&error) => (self.ended, chunk.cut) = (true, true),
+                Err(error) if super::source::is_damage(&error) => {
+                    self.damages += 1;
+                    (self.ended, chunk.cut) = (self.damages > DAMAGES, true);
+                }
                 Err(error) => return Err(error),
             }
-            if self.ended {
+            if self.ended || chunk.cut {
                 break;
             }
             let Some(end) = self.rest.iter().skip(begin).rposition(|byte| *byte == b'\n') else {

@@ -5,6 +5,7 @@ mod chunk;
 mod compare;
 mod engine;
 mod feed;
+mod frames;
 mod html;
 mod json;
 mod kept;

@@ -58,6 +58,7 @@ pub(super) fn remarks(read: &Read) -> Vec<String> {
     say(read.broken, "broken line", " passed over: not log records");
     say(read.truncated, "log", " cut short: read as far as they go");
     say(read.ahead, "record", " dated ahead of those around them: taken in as of when they were logged");
+    say(read.out_of_order, "record", " up to 10 minutes out of order: put in order");
     say(read.late, "record", " more than 10 minutes out of order: taken in where they came");
     say(read.no_site, "record", " of nothing that was attempted (receptions and the like)");
     say(read.carriers, "record", " of log messages on their way to a daemon, which are not published");
@@ -72,8 +73,8 @@ pub(super) fn remarks(read: &Read) -> Vec<String> {
 
 fn rules(out: &mut dyn Write, side: &Side, set: &RuleSet) -> io::Result<()> {
     let matched = matched(side, set);
-    let (records, of) = (number(side.counts.records), set.rules.len());
-    writeln!(out, "\nRules: {} of {of} matched, {records} records in all", matched.len())?;
+    let (records, of) = (plural(side.counts.records, "record"), set.rules.len());
+    writeln!(out, "\nRules: {} of {of} matched, {records} in all", matched.len())?;
     if matched.is_empty() {
         return Ok(());
     }
@@ -178,7 +179,7 @@ fn span_text(span: &Span) -> String {
         on(&span.target, span.domain.as_deref()),
         span.rule,
         matches(span.matches),
-        shortened(&span.response, RESPONSE_CHARS)
+        visible(&shortened(&span.response, RESPONSE_CHARS))
     )
 }
 
@@ -229,7 +230,7 @@ fn unmatched(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     writeln!(out, "\nNo rule matched: {total} of {}", plural(shapes.len() as u64, "shape"))?;
     for (shape, known) in shapes.iter().take(SHAPES) {
         let only = known.domain.as_ref().map(|domain| format!("  (all of {domain})")).unwrap_or_default();
-        writeln!(out, "  {:>8}  {shape}{only}", number(known.count))?;
+        writeln!(out, "  {:>8}  {}{only}", number(known.count), visible(shape))?;
         for line in propose(known).iter().flat_map(|rule| rule.lines()) {
             writeln!(out, "              {line}")?;
         }
@@ -247,6 +248,17 @@ fn unmatched(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
 /// UTC, to the second.
 pub(super) fn clock(time: Time) -> String {
     Time::from_secs(time.micros().div_euclid(1_000_000)).to_string()
+}
+
+/// Text from outside without what a terminal or a browser would obey: control characters, changes of direction.
+pub(super) fn visible(text: &str) -> String {
+    let tame = |c: char| match c {
+        '\n' | '\t' => c,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(tame).collect()
 }
 
 pub(super) fn times(count: u64) -> String {

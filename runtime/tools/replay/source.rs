@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, anyhow, bail};
-use flate2::read::MultiGzDecoder;
 
+use super::frames::{Frames, Kind};
 use super::lines::{bare, first_time};
 
 /// What stands for standard input.
@@ -16,9 +16,6 @@ pub(super) const STDIN: &str = "-";
 
 /// As much of a log as tells whether it is one, uncompressed.
 const BEGINNING_BYTES: u64 = 64 << 10;
-
-/// The largest window of zstd that is taken, as a power of two.
-const WINDOW_LOG: u32 = 27;
 
 /// One log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -225,14 +222,5 @@ fn decompressed(mut source: Metered) -> io::Result<Box<dyn Read + Send>> {
         }
     }
     let whole = io::Cursor::new(magic.get(..have).unwrap_or_default().to_vec()).chain(source);
-    Ok(match magic {
-        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(128 << 10, whole))),
-        // A frame, or one that is to be skipped, with more behind it.
-        [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
-            let mut decoder = zstd::stream::read::Decoder::new(whole)?;
-            decoder.window_log_max(WINDOW_LOG)?;
-            Box::new(decoder)
-        }
-        _ => Box::new(whole),
-    })
+    Ok(if Kind::of(&magic).is_some() { Box::new(Frames::new(Box::new(whole))) } else { Box::new(whole) })
 }

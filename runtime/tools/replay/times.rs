@@ -18,6 +18,8 @@ pub(super) struct Settled {
     /// The oldest, but for those that come too late to be in order.
     pub(super) first: Option<Time>,
     pub(super) last: Option<Time>,
+    /// How many are older than one before them, but not too old to be put in order.
+    pub(super) out_of_order: u64,
     /// How many were dated ahead of the time at which they were logged.
     pub(super) ahead: u64,
 }
@@ -35,6 +37,7 @@ pub(super) fn settle(times: &mut [Time], since: Option<Time>, now: Time) -> Sett
             *time = clock.or_else(|| after.iter().min().copied()).unwrap_or(*time);
         }
         if clock.is_none_or(|clock| *time >= clock.before(TOLERANCE)) {
+            settled.out_of_order += u64::from(clock.is_some_and(|clock| *time < clock));
             settled.first = Some(settled.first.map_or(*time, |first| first.min(*time)));
         }
         clock = clock.max(Some(*time));
