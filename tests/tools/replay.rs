@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Noon of 31 January 2026.
-pub(super) const NOON: i64 = 1_769_860_800;
+const NOON: i64 = 1_769_860_800;
 
-pub(super) const RULES: &str = r#"
+const RULES: &str = r#"
 ["a.example"]
 mx_rollup = false
 

@@ -3,10 +3,9 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use kumo_tsa_core::wire::Time;
 use serde_json::{Value, json};
 
-use super::replay::{Folder, NOON, RULES, log, record, story, text};
+use super::replay::{Folder, log, record, story, text};
 
 fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

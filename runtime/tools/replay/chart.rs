@@ -68,13 +68,12 @@ pub(super) fn chart(spans: &[Span], scale: Scale) -> String {
             name(&mut svg, 0.0, y, target, "");
             y += LINE;
         }
+        let (x, shown) = if one { (0.0, *target) } else { (14.0, "") };
         for (action, spans) in lines {
-            if one {
-                name(&mut svg, 0.0, y, target, action)
-            } else {
-                name(&mut svg, 14.0, y, "", action)
+            name(&mut svg, x, y, shown, action);
+            for span in spans {
+                bar(&mut svg, scale, y, span);
             }
-            spans.iter().for_each(|span| bar(&mut svg, scale, y, span));
             y += LINE;
         }
     }

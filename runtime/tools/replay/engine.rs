@@ -224,7 +224,9 @@ impl<'s> Table<'s> {
         let found = std::mem::take(&mut self.compare.found);
         watch.alone(&found)?;
         for (kept, found) in differences.iter_mut().zip(found) {
-            found.into_iter().for_each(|one| kept.push(one));
+            for one in found {
+                kept.push(one);
+            }
         }
         Ok(())
     }

@@ -82,7 +82,8 @@ fn charts(page: &mut String, outcome: &Outcome) {
     put!(
         page,
         "<h2>Timeline</h2>\n<p class=\"key\"><span class=\"suspension\"></span>suspensions\
-         <span class=\"override\"></span>overrides<span class=\"bounce\"></span>bounces; times are UTC</p>"
+         <span class=\"override\"></span>overrides<span class=\"bounce\"></span>bounces; times are UTC; \
+         what reaches the right edge goes on</p>"
     );
     let spans = outcome.sides.iter().flat_map(|side| side.play.spans.items());
     let end = outcome.read.last.unwrap_or_default();
