@@ -294,6 +294,65 @@ fn all_effects_are_compared_and_the_weightiest_shown() {
     assert!(said.contains("\n    and 20,960 that held less: --json shows them\n"), "{said}");
 }
 
+/// What an effect does, and from when to when.
+fn deed(effect: &Value) -> (String, Time, Time) {
+    let [begin, until] = ["begin", "until"].map(|key| Time::parse(effect[key].as_str().unwrap()).unwrap());
+    (format!("{} {} {}", effect["action"], effect["target"], effect["domain"]), begin, until)
+}
+
+/// The times of `these` that none of `those` covers, found the slow way.
+fn uncovered(these: &[Value], those: &[Value]) -> Vec<(String, Time, Time)> {
+    let mut left: Vec<_> = these.iter().map(deed).collect();
+    for (name, from, to) in those.iter().map(deed) {
+        left = left
+            .into_iter()
+            .flat_map(|(deed, begin, until)| {
+                let apart = deed != name || until <= from || to <= begin;
+                let parts = if apart { [(begin, until), (until, until)] } else { [(begin, from), (to, until)] };
+                parts.map(|(begin, until)| (deed.clone(), begin, until))
+            })
+            .filter(|(_, begin, until)| begin < until)
+            .collect();
+    }
+    left.sort();
+    left
+}
+
+#[test]
+fn the_comparison_is_what_the_effects_of_both_leave_of_each_other() {
+    let rule = |regex: &str, count: u32, actions: &str, minutes: u32| {
+        format!(
+            "[[default.automation]]\nregex = '{regex}'\ntrigger = {{Threshold = '{count}/10m'}}\naction = {actions}\n\
+             duration = '{minutes} minutes'\n"
+        )
+    };
+    let folder = Folder::new();
+    let both = "['Suspend', {SetConfig = {name = 'connection_limit', value = 1}}, 'SuspendTenant']";
+    folder.write("rules.toml", rule("busy", 2, both, 7) + &rule("bad", 1, "'Suspend'", 20));
+    folder.write("other.toml", rule("busy|bad", 3, both, 5) + &rule("odd", 1, "['SuspendTenant', 'Bounce']", 3));
+    let mut random = fastrand::Rng::with_seed(5);
+    let records: Vec<Value> = (0..1500)
+        .map(|n| {
+            let text = ["busy", "busy", "bad", "odd", "ok", "ok"][random.usize(..6)];
+            record(n * 113, ["a.example", "b.example"][random.usize(..2)], 421, text)
+        })
+        .collect();
+    folder.write("log", log(&records));
+    let effects = |rules: &str| -> Vec<Value> {
+        let said = folder.says(&["--json", "--shaping", rules, "log"]);
+        let lines = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter_map(|line| line.get("effect").cloned()).collect()
+    };
+    let (here, there) = (effects("rules.toml"), effects("other.toml"));
+    let lines = folder.lines(&["--against", "other.toml", "log"]);
+    for (key, these, those) in [("only_shaping", &here, &there), ("only_against", &there, &here)] {
+        let mut told: Vec<_> = lines.iter().filter_map(|line| line.get(key)).map(deed).collect();
+        told.sort();
+        assert!(told.len() > 50, "{key}: {}", told.len());
+        assert_eq!(told, uncovered(these, those), "{key}");
+    }
+}
+
 #[test]
 fn what_one_set_of_rules_would_have_held_alone_is_told() {
     let folder = Folder::new();

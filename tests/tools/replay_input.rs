@@ -311,6 +311,20 @@ fn what_can_be_read_once_alone_is_read_once() {
 }
 
 #[test]
+fn what_is_given_twice_is_read_once() {
+    let folder = Folder::new();
+    folder.write("logs/mx1/a", log(&story()[..4]));
+    folder.write("logs/mx2/b", log(&story()[4..]));
+    std::os::unix::fs::symlink("..", folder.path("logs/mx2/up")).unwrap();
+    let expected = folder.lines(&["logs/mx1/a", "logs/mx2/b"]);
+    assert_eq!(expected.last().unwrap()["records"], story().len());
+    for arguments in [&["logs"][..], &["logs", "logs/mx1"], &["logs/mx1/a", "logs"], &["logs/mx2", "logs/mx1/../mx1/a"]]
+    {
+        assert_eq!(folder.lines(arguments), expected, "{arguments:?}");
+    }
+}
+
+#[test]
 fn shaping_files_and_logs_are_told_apart() {
     let folder = Folder::new();
     folder.write("log", log(&story()));

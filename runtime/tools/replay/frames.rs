@@ -130,10 +130,9 @@ impl Tap {
             (self.at, self.frame) = (self.at - gone, self.frame.saturating_sub(gone));
         }
         let before = self.buffer.len();
-        let mut limited = (&mut self.source).take(READ_BYTES as u64);
         self.buffer.resize(before + READ_BYTES, 0);
         let read = loop {
-            match limited.read(self.buffer.get_mut(before..).unwrap_or_default()) {
+            match self.source.read(self.buffer.get_mut(before..).unwrap_or_default()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read,
             }

@@ -1,5 +1,6 @@
 //! The logs of a mail host as they lie on disk: which files there are, and what is in them whatever they are called.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -51,8 +52,9 @@ impl Meter {
 }
 
 /// The logs that arguments name: files, those below folders in the order of their names, standard input.
+/// What is named twice, or found by several ways, is there once.
 pub(super) fn find(arguments: &[PathBuf]) -> anyhow::Result<Vec<Log>> {
-    let mut logs = Vec::new();
+    let (mut logs, mut seen) = (Vec::new(), HashSet::new());
     for argument in arguments {
         let name = argument.display().to_string();
         if name == STDIN {
@@ -64,27 +66,39 @@ pub(super) fn find(arguments: &[PathBuf]) -> anyhow::Result<Vec<Log>> {
         }
         let about = std::fs::metadata(argument).with_context(|| format!("cannot read `{name}`"))?;
         if about.is_dir() {
-            let before = logs.len();
-            below(argument, &mut logs).with_context(|| format!("cannot read the folder `{name}`"))?;
-            if logs.len() == before {
+            let before = seen.len();
+            below(argument, &mut logs, &mut seen).with_context(|| format!("cannot read the folder `{name}`"))?;
+            // The folder itself is one.
+            if seen.len() == before + 1 {
                 bail!("there is no file in the folder `{name}`");
             }
         } else {
             let (path, stream) = (Some(argument.clone()), !about.is_file());
-            logs.push(Log { name, path, bytes: about.len(), named: true, stream });
+            if stream || is_new(argument, &mut seen) {
+                logs.push(Log { name, path, bytes: about.len(), named: true, stream });
+            }
         }
     }
     Ok(logs)
 }
 
-fn below(folder: &Path, logs: &mut Vec<Log>) -> io::Result<()> {
+/// Whether no other way has led there.
+fn is_new(path: &Path, seen: &mut HashSet<PathBuf>) -> bool {
+    seen.insert(path.canonicalize().unwrap_or_else(|_| path.to_owned()))
+}
+
+fn below(folder: &Path, logs: &mut Vec<Log>, seen: &mut HashSet<PathBuf>) -> io::Result<()> {
+    // A link may lead back up.
+    if !is_new(folder, seen) {
+        return Ok(());
+    }
     let mut entries = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     entries.sort();
     for path in entries {
         let Ok(about) = std::fs::metadata(&path) else { continue };
         if about.is_dir() {
-            below(&path, logs)?;
-        } else if about.is_file() {
+            below(&path, logs, seen)?;
+        } else if about.is_file() && is_new(&path, seen) {
             let name = path.display().to_string();
             logs.push(Log { name, path: Some(path), bytes: about.len(), named: false, stream: false });
         }
