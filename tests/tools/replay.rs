@@ -300,10 +300,10 @@ fn deed(effect: &Value) -> (String, Time, Time) {
     (format!("{} {} {}", effect["action"], effect["target"], effect["domain"]), begin, until)
 }
 
-/// The times of `these` that none of `those` covers, found the slow way.
-fn uncovered(these: &[Value], those: &[Value]) -> Vec<(String, Time, Time)> {
-    let mut left: Vec<_> = these.iter().map(deed).collect();
-    for (name, from, to) in those.iter().map(deed) {
+/// The times of `effects` that none of `others` covers, found the slow way.
+fn uncovered(effects: &[Value], others: &[Value]) -> Vec<(String, Time, Time)> {
+    let mut left: Vec<_> = effects.iter().map(deed).collect();
+    for (name, from, to) in others.iter().map(deed) {
         left = left
             .into_iter()
             .flat_map(|(deed, begin, until)| {
@@ -345,11 +345,11 @@ fn the_comparison_is_what_the_effects_of_both_leave_of_each_other() {
     };
     let (here, there) = (effects("rules.toml"), effects("other.toml"));
     let lines = folder.lines(&["--against", "other.toml", "log"]);
-    for (key, these, those) in [("only_shaping", &here, &there), ("only_against", &there, &here)] {
+    for (key, own, others) in [("only_shaping", &here, &there), ("only_against", &there, &here)] {
         let mut told: Vec<_> = lines.iter().filter_map(|line| line.get(key)).map(deed).collect();
         told.sort();
         assert!(told.len() > 50, "{key}: {}", told.len());
-        assert_eq!(told, uncovered(these, those), "{key}");
+        assert_eq!(told, uncovered(own, others), "{key}");
     }
 }
 
