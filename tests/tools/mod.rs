@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod replay;
 mod replay_daemon;
+mod replay_input;
 mod schema;
 mod spec;
 mod stubs;

@@ -1,8 +1,7 @@
 //! `tsa replay`, as a person types it.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use kumo_tsa_core::wire::Time;
 use serde_json::{Value, json};
@@ -52,20 +51,20 @@ impl Folder {
         std::fs::write(path, content).unwrap();
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tsa"));
         command.arg("replay").args(arguments).current_dir(self.0.path());
         command.env_remove("KUMO_PREFIX").env_remove("KUMO_ZONES");
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(super) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
     /// What it says when all is well.
     #[track_caller]
-    fn says(&self, arguments: &[&str]) -> String {
+    pub(super) fn says(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(output.status.success(), "{}", text(&output.stderr));
         text(&output.stdout)
@@ -73,7 +72,7 @@ impl Folder {
 
     /// What it says when it is not.
     #[track_caller]
-    fn fails(&self, arguments: &[&str]) -> String {
+    pub(super) fn fails(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(!output.status.success(), "{}", text(&output.stdout));
         text(&output.stderr)
@@ -81,18 +80,18 @@ impl Folder {
 
     /// The lines of `--json`.
     #[track_caller]
-    fn lines(&self, arguments: &[&str]) -> Vec<Value> {
+    pub(super) fn lines(&self, arguments: &[&str]) -> Vec<Value> {
         let text = self.says(&[&["--json", "--shaping", "rules.toml"], arguments].concat());
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// A record of a delivery to `domain` that was tried so many seconds after noon.
-fn record(at: i64, domain: &str, code: u16, content: &str) -> Value {
+pub(super) fn record(at: i64, domain: &str, code: u16, content: &str) -> Value {
     let kind = match code {
         200..400 => "Delivery",
         400..500 => "TransientFailure",
@@ -108,12 +107,12 @@ fn record(at: i64, domain: &str, code: u16, content: &str) -> Value {
     })
 }
 
-fn log(records: &[Value]) -> String {
+pub(super) fn log(records: &[Value]) -> String {
     records.iter().flat_map(|record| [record.to_string(), "\n".to_owned()]).collect()
 }
 
 /// An hour and a half in which the rules have something to do.
-fn story() -> Vec<Value> {
+pub(super) fn story() -> Vec<Value> {
     let mut records = vec![
         record(0, "a.example", 250, "ok"),
         record(60, "a.example", 421, "busy, sorry"),
@@ -148,7 +147,7 @@ Rules: 2 of 3 matched, 4 records in all
 
 Timeline: 3 effects, 2 attempts held, 1 bounced
   2026-01-31T12:02:00Z for 32m      Suspend  ip1->mx.a.example@smtp_client  rules.toml:5, prolonged once, 2 attempts held; after 2 matches: 421 busy, still
-  2026-01-31T12:02:00Z for 32m      SetConfig connection_limit=3  ip1->mx.a.example@smtp_client  rules.toml:5, prolonged once; after 2 matches: 421 busy, still
+  2026-01-31T12:02:00Z for 32m      SetConfig connection_limit=3  ip1->mx.a.example@smtp_client for a.example  rules.toml:5, prolonged once; after 2 matches: 421 busy, still
   2026-01-31T12:05:00Z for 1h       BounceTenant  shop@b.example  rules.toml:11, 1 attempt bounced; after 1 match: 550 bad list
 
 No rule matched: 3 responses of 1 shape
@@ -190,152 +189,6 @@ fn the_last_line_of_json_says_what_is_in_force() {
     assert_eq!(lines.iter().filter(|line| line.get("input").is_some()).count(), 1);
 }
 
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn zstd(text: &str) -> Vec<u8> {
-    zstd::encode_all(text.as_bytes(), 1).unwrap()
-}
-
-#[test]
-fn a_log_is_known_by_its_content() {
-    let folder = Folder::new();
-    let story = story();
-    let (first, second) = story.split_at(4);
-    let (first, second) = (log(first), log(second));
-    let whole = format!("{first}{second}");
-    folder.write("plain", &whole);
-    folder.write("gzip.txt", gzip(&whole));
-    folder.write("zstd", zstd(&whole));
-    // Members and frames one after the other are one log.
-    folder.write("gzip2", [gzip(&first), gzip(&second)].concat());
-    folder.write("zstd2", [zstd(&first), zstd(&second)].concat());
-    folder.write("folder/b/20260131-120200", zstd(&second));
-    folder.write("folder/a/20260131-120000", gzip(&first));
-    folder.write("folder/README", "about these logs\n");
-    let expected = folder.lines(&["plain"]).pop().unwrap();
-    for log in ["gzip.txt", "zstd", "gzip2", "zstd2", "folder"] {
-        assert_eq!(folder.lines(&[log]).pop().unwrap(), expected, "{log}");
-        assert_eq!(folder.lines(&["--jobs", "3", log]).pop().unwrap(), expected, "{log}");
-    }
-    let mut child = folder
-        .command(&["--json", "--shaping", "rules.toml", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(&zstd(&whole)).unwrap();
-    let said = text(&child.wait_with_output().unwrap().stdout);
-    assert_eq!(serde_json::from_str::<Value>(said.lines().last().unwrap()).unwrap(), expected);
-}
-
-#[test]
-fn broken_lines_and_truncated_logs_are_survived_and_counted() {
-    let folder = Folder::new();
-    let good = log(&story());
-    let many: String =
-        (0..2000).map(|n| log(&[record(6000, "d.example", 250, &format!("ok {}", n * 7919 % 10_007))])).collect();
-    let broken = format!("half a line\n{good}{{\"type\":\"Delivery\"}}\n\n[1,2]\n\u{fffd}\n");
-    folder.write("broken", &broken);
-    let whole = zstd(&format!("{good}{many}"));
-    folder.write("cut.zst", &whole[..whole.len() - 100]);
-    let whole = gzip(&format!("{good}{many}"));
-    folder.write("cut.gz", &whole[..whole.len() - 100]);
-    folder.write("cut.txt", &good[..good.len() - 40]);
-    for (log, broken, truncated, records) in [("broken", 4, 0, 11), ("cut.txt", 0, 1, 10)] {
-        let lines = folder.lines(&[log]);
-        let input = lines.iter().find_map(|line| line.get("input")).unwrap();
-        assert_eq!((&input["broken"], &input["truncated"]), (&json!(broken), &json!(truncated)), "{log}");
-        assert_eq!(lines.last().unwrap()["records"], records, "{log}");
-    }
-    for log in ["cut.zst", "cut.gz"] {
-        let lines = folder.lines(&[log]);
-        let input = lines.iter().find_map(|line| line.get("input")).unwrap();
-        assert_eq!((&input["broken"], &input["truncated"]), (&json!(0), &json!(1)), "{log}");
-        assert_eq!(lines.iter().filter(|line| line.get("effect").is_some()).count(), 3, "{log}");
-    }
-    let said = folder.says(&["--shaping", "rules.toml", "broken"]);
-    assert!(said.contains("\n  4 broken lines passed over: not log records\n"), "{said}");
-}
-
-#[test]
-fn records_of_messages_that_carry_records_are_left_out() {
-    let folder = Folder::new();
-    let mut records = story();
-    for record in &mut records {
-        record["reception_protocol"] = json!("ESMTP");
-    }
-    folder.write("log", log(&records));
-    let expected = folder.lines(&["log"]).pop().unwrap();
-    for (at, text) in [(310, "bad list"), (320, "what?"), (330, "bad list")] {
-        let mut carrier = record(at, "tsa.kumomta", 550, text);
-        carrier["reception_protocol"] = json!("LogRecord");
-        records.push(carrier);
-    }
-    records[0]["meta"] = json!({"x": "LogRecord"});
-    folder.write("log", log(&records));
-    let lines = folder.lines(&["log"]);
-    let input = lines.iter().find_map(|line| line.get("input")).unwrap();
-    assert_eq!(input["carriers"], 3, "{input}");
-    let mut last = lines.last().unwrap().clone();
-    assert_eq!(last["records"], 14);
-    last["records"] = json!(11);
-    assert_eq!(last, expected);
-}
-
-#[test]
-fn records_up_to_ten_minutes_out_of_order_are_put_in_order() {
-    let folder = Folder::new();
-    // Enough that they come in many chunks.
-    let mut records: Vec<Value> = (0..6000_i64)
-        .map(|n| match n % 40 {
-            0 => record(n, "a.example", 421, "busy"),
-            7 if n > 4000 => record(n, "b.example", 550, "bad list"),
-            _ => record(n, "a.example", 250, "ok"),
-        })
-        .collect();
-    folder.write("straight", log(&records));
-    // Each record is moved by less than 10 minutes.
-    let mut random = fastrand::Rng::with_seed(7);
-    records.sort_by_cached_key(|record| record["timestamp"].as_i64().unwrap() + random.i64(0..590));
-    folder.write("shuffled", log(&records));
-    let (straight, shuffled) = (folder.lines(&["straight"]), folder.lines(&["shuffled"]));
-    assert_eq!(straight.last(), shuffled.last());
-    let effects = |lines: &[Value]| lines.iter().filter_map(|line| line.get("effect").cloned()).collect::<Vec<_>>();
-    assert_eq!(effects(&straight), effects(&shuffled));
-    // A record from long ago.
-    records.push(record(6001, "a.example", 250, "ok"));
-    records.insert(5999, record(10, "a.example", 250, "late"));
-    folder.write("late", log(&records));
-    let lines = folder.lines(&["late"]);
-    let input = lines.iter().find_map(|line| line.get("input")).unwrap();
-    assert_eq!(input["late"], 1, "{input}");
-}
-
-#[test]
-fn logs_of_several_hosts_are_read_side_by_side() {
-    let folder = Folder::new();
-    // Three hours on two hosts: each sees one of the two refusals of each hour.
-    let host = |offset: i64| -> String {
-        let at = |n: i64| n * 10 + offset;
-        let say = |n: i64| if n % 360 == 100 { (421, "busy") } else { (250, "ok") };
-        (0..1080).map(|n| log(&[record(at(n), "a.example", say(n).0, say(n).1)])).collect()
-    };
-    folder.write("logs/mx1/1", host(0));
-    folder.write("logs/mx2/1", host(3));
-    let lines = folder.lines(&["logs"]);
-    let input = lines.iter().find_map(|line| line.get("input")).unwrap();
-    assert_eq!(input["late"], 0, "{input}");
-    let begins: Vec<_> =
-        lines.iter().filter_map(|line| line.get("effect")).map(|effect| effect["begin"].as_str().unwrap()).collect();
-    // From the second hour on the other host's refusal is less than an hour old.
-    let times = ["2026-01-31T12:16:43Z", "2026-01-31T13:16:40Z", "2026-01-31T14:16:40Z"];
-    assert_eq!(begins, [times[0], times[0], times[1], times[1], times[2], times[2]]);
-}
-
 #[test]
 fn two_sets_of_rules_are_compared() {
     let folder = Folder::new();
@@ -346,7 +199,7 @@ fn two_sets_of_rules_are_compared() {
     let expected = "  --shaping: 4 records matched, 3 effects, 2 attempts held, 1 bounced
   --against: 3 records matched, 2 effects, 2 attempts held, 0 bounced
   Only --shaping would have done:
-    2026-01-31T12:05:00Z for 1h       BounceTenant  shop@b.example  rules.toml:11
+    2026-01-31T12:05:00Z for 1h       BounceTenant  shop@b.example  rules.toml:11, 1 attempt bounced
     2026-01-31T12:14:00Z for 20m      Suspend  ip1->mx.a.example@smtp_client  rules.toml:5
     2026-01-31T12:14:00Z for 20m      SetConfig connection_limit=3  ip1->mx.a.example@smtp_client for a.example  rules.toml:5
   Only --against would have done: nothing";
@@ -367,8 +220,9 @@ fn a_page_stands_alone() {
     folder.write("log", log(&records));
     folder.says(&["--shaping", "rules.toml", "--against", "rules.toml", "--html", "page.html", "log"]);
     let page = std::fs::read_to_string(folder.path("page.html")).unwrap();
+    insta::assert_snapshot!(page);
     assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));
-    assert_eq!(page.matches("<rect class=").count(), 3, "a bar for each effect");
+    assert_eq!(page.matches(" rx=\"2\"><title>").count(), 2 * 3, "a bar for each effect of each set");
     assert!(page.contains("<svg ") && page.contains("</svg>"));
     assert!(!page.contains("<script"), "text stays text");
     assert!(!page.contains("src=") && !page.contains("href="), "nothing is fetched");
@@ -412,51 +266,144 @@ fn each_proposed_rule_loads_and_matches() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn all_effects_are_compared_and_the_weightiest_shown() {
     let folder = Folder::new();
-    folder.write("log", log(&story()));
-    folder.write("notes.txt", "dear diary\n");
-    folder.write("noise.bin", [0, 159, 146, 150]);
-    folder.write("bad.toml", "[[default.automation]]\nregex = '('\naction = 'Suspend'\nduration = '1 h'\n");
-    std::fs::create_dir(folder.path("empty")).unwrap();
-    folder.write("texts/a.txt", "no log\n");
-    for (arguments, said) in [
-        (&["--shaping", "rules.toml"][..], "error: no logs are given. Type: tsa replay --shaping FILE LOGS...\n"),
-        (&["log"], "--shaping <FILE>"),
-        (&["--shaping", "rules.toml", "nothing"], "`nothing`: No such file or directory"),
-        (
-            &["--shaping", "no.toml", "--json", "log"],
-            "error: local shaping source no.toml error: loading data from file no.toml",
-        ),
-        (&["--shaping", "http://127.0.0.1/x.toml", "--json", "log"], "error: `http://127.0.0.1/x.toml` is not read"),
-        (&["--shaping", "bad.toml", "--json", "log"], "bad.toml:2:"),
-        (
-            &["--shaping", "rules.toml", "--json", "notes.txt"],
-            "error: `notes.txt` is something else; expected JSON lines",
-        ),
-        (&["--shaping", "rules.toml", "--json", "noise.bin"], "error: `noise.bin` is binary; expected JSON lines"),
-        (&["--shaping", "rules.toml", "empty"], "error: there is no file in the folder `empty`"),
-        (&["--shaping", "rules.toml", "texts"], "error: no file there is a log of a mail host: `texts`"),
-        (&["--shaping", "rules.toml", "log", "--zones", "no.zone"], "no.zone"),
-        (&["--shaping", "rules.toml", "log", "--html", "no/page.html"], "error: cannot write `no/page.html`"),
-        (&["--shaping", "rules.toml", "--json", "-", "-"], "`-` is given twice"),
-    ] {
-        let error = folder.fails(arguments);
-        assert!(error.contains(said), "{arguments:?}: {error}");
+    // More suspensions than are remembered, each of a path of its own; the last holds mail.
+    let mut records: Vec<Value> =
+        (0..21_000).map(|n| record(n, &format!("d{n}.example"), 421, "never said before")).collect();
+    records.push(record(21_000, "d20999.example", 250, "ok"));
+    folder.write("log", log(&records));
+    folder.write("shorter.toml", RULES.replace("1 hour", "59 minutes"));
+    folder.write("rules.toml", RULES);
+    let lines = folder.lines(&["--against", "shorter.toml", "log"]);
+    let alone: Vec<_> = lines.iter().filter_map(|line| line.get("only_shaping")).collect();
+    assert_eq!(alone.len(), 21_000);
+    for one in alone {
+        let [begin, until] = ["begin", "until"].map(|key| Time::parse(one[key].as_str().unwrap()).unwrap());
+        assert_eq!(until.since(begin).as_secs(), 60, "{one}");
+        assert_eq!(one["held"], 0, "what both held is not alone: {one}");
+    }
+    assert!(!lines.iter().any(|line| line.get("only_against").is_some()));
+    let said = folder.says(&["--shaping", "rules.toml", "--against", "shorter.toml", "log"]);
+    assert!(said.contains("\nTimeline: 21,000 effects, 1 attempt held, 0 bounced\n"), "{said}");
+    assert!(
+        said.contains("ip1->mx.d20999.example@smtp_client  rules.toml:16, 1 attempt held; after 1 match"),
+        "{said}"
+    );
+    assert!(said.contains("\n  and 20,960 that held less: --json shows them all\n"), "{said}");
+    assert!(said.contains("\n    and 20,960 that held less: --json shows them\n"), "{said}");
+}
+
+/// What an effect does, and from when to when.
+fn deed(effect: &Value) -> (String, Time, Time) {
+    let [begin, until] = ["begin", "until"].map(|key| Time::parse(effect[key].as_str().unwrap()).unwrap());
+    (format!("{} {} {}", effect["action"], effect["target"], effect["domain"]), begin, until)
+}
+
+/// The times of `effects` that none of `others` covers, found the slow way.
+fn uncovered(effects: &[Value], others: &[Value]) -> Vec<(String, Time, Time)> {
+    let mut left: Vec<_> = effects.iter().map(deed).collect();
+    for (name, from, to) in others.iter().map(deed) {
+        left = left
+            .into_iter()
+            .flat_map(|(deed, begin, until)| {
+                let apart = deed != name || until <= from || to <= begin;
+                let parts = if apart { [(begin, until), (until, until)] } else { [(begin, from), (to, until)] };
+                parts.map(|(begin, until)| (deed.clone(), begin, until))
+            })
+            .filter(|(_, begin, until)| begin < until)
+            .collect();
+    }
+    left.sort();
+    left
+}
+
+#[test]
+fn the_comparison_is_what_the_effects_of_both_leave_of_each_other() {
+    let rule = |regex: &str, count: u32, actions: &str, minutes: u32| {
+        format!(
+            "[[default.automation]]\nregex = '{regex}'\ntrigger = {{Threshold = '{count}/10m'}}\naction = {actions}\n\
+             duration = '{minutes} minutes'\n"
+        )
+    };
+    let folder = Folder::new();
+    let both = "['Suspend', {SetConfig = {name = 'connection_limit', value = 1}}, 'SuspendTenant']";
+    folder.write("rules.toml", rule("busy", 2, both, 7) + &rule("bad", 1, "'Suspend'", 20));
+    folder.write("other.toml", rule("busy|bad", 3, both, 5) + &rule("odd", 1, "['SuspendTenant', 'Bounce']", 3));
+    let mut random = fastrand::Rng::with_seed(5);
+    let records: Vec<Value> = (0..1500)
+        .map(|n| {
+            let text = ["busy", "busy", "bad", "odd", "ok", "ok"][random.usize(..6)];
+            record(n * 113, ["a.example", "b.example"][random.usize(..2)], 421, text)
+        })
+        .collect();
+    folder.write("log", log(&records));
+    let effects = |rules: &str| -> Vec<Value> {
+        let said = folder.says(&["--json", "--shaping", rules, "log"]);
+        let lines = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter_map(|line| line.get("effect").cloned()).collect()
+    };
+    let (here, there) = (effects("rules.toml"), effects("other.toml"));
+    let lines = folder.lines(&["--against", "other.toml", "log"]);
+    for (key, own, others) in [("only_shaping", &here, &there), ("only_against", &there, &here)] {
+        let mut told: Vec<_> = lines.iter().filter_map(|line| line.get(key)).map(deed).collect();
+        told.sort();
+        assert!(told.len() > 50, "{key}: {}", told.len());
+        assert_eq!(told, uncovered(own, others), "{key}");
     }
 }
 
 #[test]
-fn logs_may_stand_behind_shaping_files() {
+fn what_one_set_of_rules_would_have_held_alone_is_told() {
     let folder = Folder::new();
-    folder.write("more.toml", "");
-    folder.write("log", log(&story()));
-    let expected = folder.says(&["--shaping", "rules.toml", "log"]);
-    assert_eq!(folder.says(&["--shaping", "rules.toml", "more.toml", "log"]), expected);
-    assert_eq!(folder.says(&["log", "--shaping", "rules.toml", "more.toml"]), expected);
-    let help = folder.says(&["--help"]);
-    assert!(
-        help.contains("Examples:") && help.contains("tsa replay --shaping new.toml --against shaping.toml"),
-        "{help}"
+    let at = |at, code, text| record(at, "a.example", code, text);
+    let records = [
+        at(0, 421, "busy"),
+        at(60, 250, "held by --shaping alone"),
+        at(600, 421, "busy, try never said"),
+        at(660, 250, "held by both"),
+        at(720, 250, "held by both"),
+        // --against has ended, and begins again.
+        at(1300, 250, "held by --shaping alone"),
+        at(1400, 421, "busy"),
+        at(1500, 250, "held by --shaping alone"),
+        at(9000, 250, "held by none"),
+    ];
+    folder.write("log", log(&records));
+    let rule = |regex: &str, duration: &str| {
+        format!("[[default.automation]]\nregex = '{regex}'\naction = 'Suspend'\nduration = '{duration}'\n")
+    };
+    folder.write("rules.toml", rule("busy", "30 minutes"));
+    folder.write("other.toml", rule("never said", "10 minutes"));
+    let lines = folder.lines(&["--against", "other.toml", "log"]);
+    let alone: Vec<(String, i64)> = lines
+        .iter()
+        .filter_map(|line| line.get("only_shaping"))
+        .map(|one| {
+            (
+                format!("{} {}", &one["begin"].as_str().unwrap()[11..], &one["until"].as_str().unwrap()[11..]),
+                one["held"].as_i64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(alone, [("12:00:00Z 12:10:00Z".to_owned(), 2), ("12:20:00Z 12:53:20Z".to_owned(), 3)]);
+    assert!(!lines.iter().any(|line| line.get("only_against").is_some()));
+}
+
+#[test]
+fn what_providers_say_gives_terminals_no_orders() {
+    let folder = Folder::new();
+    folder.write(
+        "log",
+        log(&[
+            record(0, "b.example", 550, "bad list \u{1b}[2J \u{202e}x"),
+            record(1, "b.example", 550, "other \u{1b}]0;x\u{7}"),
+        ]),
     );
+    let said = folder.says(&["--shaping", "rules.toml", "log"]);
+    assert!(
+        said.contains("550 bad list \u{fffd}[2J \u{fffd}x\n") && said.contains("550 other \u{fffd}]#;x\u{fffd}"),
+        "{said}"
+    );
+    assert!(!said.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{said}");
 }

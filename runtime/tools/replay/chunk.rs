@@ -10,8 +10,9 @@ use kumo_tsa_core::shaping::{Rule, RuleId, Shaping};
 use kumo_tsa_core::wire::{Kind, PathName, QueueName, Record, Time};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::lines::Chunk;
+use super::lines::{Chunk, bare};
 use super::shape::Shapes;
+use super::times::{Settled, settle};
 
 /// How many sets of rules there are at most: some, and others to compare them with.
 const SETS: usize = 2;
@@ -40,6 +41,7 @@ impl RuleSet {
 /// A record that has to do with what is decided, or is subject to it.
 #[derive(Debug)]
 pub(super) struct Entry {
+    /// When it was logged, as far as can be told.
     pub(super) time: Time,
     pub(super) mail: Mail,
     /// The record itself, where a rule matched it.
@@ -106,16 +108,15 @@ pub(super) struct Yield {
     pub(super) no_site: u64,
     /// Records of messages that carry records, which no daemon is sent.
     pub(super) carriers: u64,
-    pub(super) first: Option<Time>,
-    pub(super) last: Option<Time>,
+    pub(super) times: Settled,
     /// For each set.
     pub(super) counts: Vec<Counts>,
     /// Refusals that no rule of the first set matched.
     pub(super) shapes: Shapes,
 }
 
-/// Looks at a chunk.
-pub(super) fn look(chunk: &Chunk, sets: &[RuleSet]) -> Yield {
+/// Looks at a chunk; `now` is the time of this machine.
+pub(super) fn look(chunk: &Chunk, sets: &[RuleSet], now: Time) -> Yield {
     let mut found = Yield {
         horizon: chunk.horizon,
         broken: chunk.too_long,
@@ -123,18 +124,30 @@ pub(super) fn look(chunk: &Chunk, sets: &[RuleSet]) -> Yield {
         counts: sets.iter().map(Counts::of).collect(),
         ..Yield::default()
     };
+    let (mut times, mut places) = (Vec::new(), Vec::new());
     let mut rest = chunk.text.as_slice();
     while !rest.is_empty() {
         let line = next_line(&mut rest);
         if line.trim_ascii().is_empty() {
             continue;
         }
-        match Record::parse(line) {
-            Ok(record) => found.take(line, record, sets),
+        match Record::parse(bare(line)) {
+            Ok(record) => {
+                let time = record.time();
+                if let Some(entry) = found.take(line, record, sets) {
+                    found.entries.push(entry);
+                    places.push(times.len());
+                }
+                times.push(time);
+            }
             // The log ends within it.
             Err(_) if !line.ends_with(b"\n") => found.cut = 1,
             Err(_) => found.broken += 1,
         }
+    }
+    found.times = settle(&mut times, chunk.since, now);
+    for (entry, place) in found.entries.iter_mut().zip(places) {
+        entry.time = times.get(place).copied().unwrap_or(entry.time);
     }
     found
 }
@@ -148,14 +161,11 @@ fn next_line<'t>(rest: &mut &'t [u8]) -> &'t [u8] {
 }
 
 impl Yield {
-    fn take(&mut self, line: &[u8], record: Record<'_>, sets: &[RuleSet]) {
-        let time = record.time();
+    fn take(&mut self, line: &[u8], record: Record<'_>, sets: &[RuleSet]) -> Option<Entry> {
         self.records += 1;
-        self.first = Some(self.first.map_or(time, |first| first.min(time)));
-        self.last = Some(self.last.map_or(time, |last| last.max(time)));
         if record.site.is_empty() {
             self.no_site += 1;
-            return;
+            return None;
         }
         let text = record.one_line();
         let mut found: [Found<'_>; SETS] = Default::default();
@@ -166,7 +176,7 @@ impl Yield {
         let (any, refusal) = (matched.contains(&true), is_refusal(&record));
         if (any || refusal) && is_of_carrier(line) {
             self.carriers += 1;
-            return;
+            return None;
         }
         for ((set, counts), found) in sets.iter().zip(&mut self.counts).zip(&found) {
             counts.take(set, found);
@@ -174,9 +184,9 @@ impl Yield {
         if refusal && !matched[0] {
             self.shapes.add(&record, &text);
         }
-        let mail = mail(&record);
+        let (time, mail) = (record.time(), mail(&record));
         let hit = any.then(|| Box::new(Hit { record: record.into_owned(), sets: matched }));
-        self.entries.push(Entry { time, mail, hit });
+        Some(Entry { time, mail, hit })
     }
 }
 

@@ -1,13 +1,14 @@
-//! Two sets of rules: what each would have done that the other would not.
+//! Two sets of rules: what each would have done that the other would not. They are compared as they play, so that
+//! nothing is remembered but what is in force.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::HashMap;
 
-use kumo_tsa_core::decide::EffectKind;
+use kumo_tsa_core::decide::{EffectId, EffectKind};
 use kumo_tsa_core::wire::Time;
 use serde::Serialize;
 
-use super::play::Span;
+use super::kept::Weighty;
+use super::play::{Play, Span};
 
 /// A time in which one set of rules had something in force that the other had not.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -19,95 +20,127 @@ pub(super) struct Alone {
     pub(super) domain: Option<String>,
     /// `FILE:LINE`
     pub(super) rule: String,
+    /// The effect's.
+    #[serde(skip)]
+    pub(super) number: u64,
     pub(super) begin: Time,
     pub(super) until: Time,
-    /// Attempts that the whole effect would have kept from being made.
+    /// Attempts that it would have kept from being made in this time.
     pub(super) held: u64,
     pub(super) bounced: u64,
 }
 
-impl Alone {
-    pub(super) fn length(&self) -> Duration {
-        self.until.since(self.begin)
+impl Weighty for Alone {
+    fn mail(&self) -> u64 {
+        self.held + self.bounced
+    }
+
+    fn begin(&self) -> Time {
+        self.begin
+    }
+
+    fn until(&self) -> Time {
+        self.until
     }
 }
 
 /// What an effect does, whatever rule it is of.
-type Deed<'s> = (&'s str, &'s str, Option<&'s str>);
+type Deed = (String, String, Option<String>);
 
-fn deed(span: &Span) -> Deed<'_> {
-    (&span.action, &span.target, span.domain.as_deref())
+fn deed(span: &Span) -> Deed {
+    (span.action.clone(), span.target.clone(), span.domain.clone())
 }
 
-/// The parts of effects in `spans` during which nothing in `others` does the same, in the order of their beginning.
-pub(super) fn alone(spans: &[Span], others: &[Span]) -> Vec<Alone> {
-    let mut known: BTreeMap<Deed<'_>, Vec<(Time, Time)>> = BTreeMap::new();
-    for other in others {
-        known.entry(deed(other)).or_default().push((other.begin, other.until));
-    }
-    for times in known.values_mut() {
-        times.sort_unstable();
-    }
-    let mut alone: Vec<Alone> = spans
-        .iter()
-        .flat_map(|span| {
-            let times = known.get(&deed(span)).map(Vec::as_slice).unwrap_or_default();
-            left_over(span.begin, span.until, times).into_iter().map(|(begin, until)| part(span, begin, until))
-        })
-        .collect();
-    alone.sort_by(|a, b| (a.begin, a.until, &a.rule, &a.target).cmp(&(b.begin, b.until, &b.rule, &b.target)));
-    alone
+/// An effect in force, and since when the other side has nothing that does the same.
+#[derive(Debug)]
+struct Lone {
+    id: EffectId,
+    /// With what it had kept from being tried then.
+    since: Option<(Time, u64, u64)>,
 }
 
-fn part(span: &Span, begin: Time, until: Time) -> Alone {
-    Alone {
+/// Compares two sides.
+#[derive(Debug, Default)]
+pub(super) struct Compare {
+    /// What is in force on each side.
+    deeds: HashMap<Deed, [Vec<Lone>; 2]>,
+    /// Of each side, since this was last taken.
+    pub(super) found: [Vec<Alone>; 2],
+}
+
+impl Compare {
+    /// Time has passed, and effects have ended.
+    pub(super) fn ended(&mut self, plays: [&Play; 2]) {
+        let mut ended: Vec<(usize, &Span)> =
+            (0..).zip(plays).flat_map(|(at, play)| play.ended.iter().map(move |span| (at, span))).collect();
+        ended.sort_by_key(|(_, span)| span.until);
+        for (at, span) in ended {
+            self.end(plays, at, span);
+        }
+    }
+
+    /// Effects have begun.
+    pub(super) fn begun(&mut self, plays: [&Play; 2]) {
+        for (at, play) in plays.iter().enumerate() {
+            for (id, span) in play.begun.iter().filter_map(|id| Some((*id, play.open.get(id)?))) {
+                self.begin(plays, at, id, span);
+            }
+        }
+    }
+
+    fn begin(&mut self, plays: [&Play; 2], at: usize, id: EffectId, span: &Span) {
+        let [here, there] = sides(self.deeds.entry(deed(span)).or_default(), at);
+        for other in there.iter_mut() {
+            let since = other.since.take();
+            if let Some(open) = plays[1 - at].open.get(&other.id) {
+                self.found[1 - at].extend(part(open, since, span.begin));
+            }
+        }
+        here.push(Lone { id, since: there.is_empty().then_some((span.begin, 0, 0)) });
+    }
+
+    fn end(&mut self, plays: [&Play; 2], at: usize, span: &Span) {
+        let deed = deed(span);
+        let Some(known) = self.deeds.get_mut(&deed) else { return };
+        let [here, there] = sides(known, at);
+        if let Some(place) = here.iter().position(|lone| lone.id == span.id) {
+            self.found[at].extend(part(span, here.swap_remove(place).since, span.until));
+        }
+        if here.is_empty() {
+            for other in there.iter_mut() {
+                // It may have ended as well, and be told of next.
+                let open = plays[1 - at]
+                    .open
+                    .get(&other.id)
+                    .or_else(|| plays[1 - at].ended.iter().find(|one| one.id == other.id));
+                other.since = open.map(|open| (span.until, open.held, open.bounced));
+            }
+            if there.is_empty() {
+                self.deeds.remove(&deed);
+            }
+        }
+    }
+}
+
+/// This side and the other.
+fn sides(both: &mut [Vec<Lone>; 2], at: usize) -> [&mut Vec<Lone>; 2] {
+    let [first, second] = both;
+    if at == 0 { [first, second] } else { [second, first] }
+}
+
+/// What an effect did by itself, from `since` on.
+fn part(span: &Span, since: Option<(Time, u64, u64)>, until: Time) -> Option<Alone> {
+    let (begin, held, bounced) = since.filter(|(begin, ..)| *begin < until)?;
+    Some(Alone {
         kind: span.kind,
         action: span.action.clone(),
         target: span.target.clone(),
         domain: span.domain.clone(),
         rule: span.rule.clone(),
+        number: span.number,
         begin,
         until,
-        held: span.held,
-        bounced: span.bounced,
-    }
-}
-
-/// What is left of a time when others, in order, are taken out of it.
-fn left_over(begin: Time, until: Time, others: &[(Time, Time)]) -> Vec<(Time, Time)> {
-    let (mut left, mut at) = (Vec::new(), begin);
-    for (from, to) in others {
-        if *from >= until {
-            break;
-        }
-        if *from > at {
-            left.push((at, *from));
-        }
-        at = at.max(*to);
-    }
-    if at < until {
-        left.push((at, until));
-    }
-    left
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn left(others: &[(i64, i64)]) -> Vec<(i64, i64)> {
-        let secs = |(from, to): &(i64, i64)| (Time::from_secs(*from), Time::from_secs(*to));
-        let others: Vec<_> = others.iter().map(secs).collect();
-        let left = left_over(Time::from_secs(10), Time::from_secs(20), &others);
-        left.into_iter().map(|(from, to)| (from.micros() / 1_000_000, to.micros() / 1_000_000)).collect()
-    }
-
-    #[test]
-    fn times_are_taken_out_of_times() {
-        assert_eq!(left(&[]), [(10, 20)]);
-        assert_eq!(left(&[(0, 5), (20, 30)]), [(10, 20)]);
-        assert_eq!(left(&[(0, 12), (14, 16), (15, 17), (19, 40)]), [(12, 14), (17, 19)]);
-        assert_eq!(left(&[(10, 20)]), []);
-        assert_eq!(left(&[(0, 15), (0, 11), (15, 20)]), []);
-    }
+        held: span.held - held,
+        bounced: span.bounced - bounced,
+    })
 }

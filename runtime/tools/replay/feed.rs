@@ -38,7 +38,7 @@ impl Feed {
     /// # Errors
     /// When one that was named cannot be read or is none.
     pub(super) fn new(logs: Vec<Log>) -> anyhow::Result<Self> {
-        let known = !logs.iter().any(Log::is_stdin);
+        let known = !logs.iter().any(Log::is_stream);
         let (mut waiting, mut passed_over, mut total) = (Vec::new(), Vec::new(), 0);
         for log in logs {
             let Some(beginning) = log.begin()? else {
@@ -79,6 +79,7 @@ impl Feed {
                 self.open.swap_remove(at);
                 continue;
             };
+            chunk.since = Some(open.newest).filter(|newest| *newest > Time::MIN);
             chunk.newest = last_time(&chunk.text);
             if let Some(newest) = chunk.newest {
                 open.newest = open.newest.max(newest);

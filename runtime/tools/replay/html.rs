@@ -5,57 +5,47 @@ use std::fmt::Write as _;
 use kumo_tsa_core::decide::EffectKind;
 use kumo_tsa_core::wire::Time;
 
-use super::chart::chart;
+use super::chart::{Scale, chart};
 use super::chunk::RuleSet;
 use super::compare::Alone;
-use super::engine::Outcome;
+use super::engine::{Outcome, Side};
 use super::json::length_text;
+use super::kept::{Kept, Weighty as _};
 use super::play::Span;
 use super::propose::propose;
-use super::report::{alone_text, clock, matched, number, plural, remarks};
+use super::report::{Matched, clock, matched, matches, number, on, plural, remarks, times, visible};
 
 /// How much is shown of what may be long.
 const ROWS: usize = 2_000;
 const SHAPES: usize = 100;
 
-const STYLE: &str = "body{font:14px/1.45 system-ui,sans-serif;margin:2em auto;max-width:1200px;padding:0 1em;color:#1c1e21;background:#fff}\
-h1{font-size:1.5em}h2{font-size:1.15em;margin-top:2em}table{border-collapse:collapse;width:100%}\
-th,td{padding:.25em .6em;border-bottom:1px solid #ddd;text-align:left;vertical-align:top;overflow-wrap:anywhere}\
-td.n,th.n{text-align:right;white-space:nowrap}td.t{white-space:nowrap}pre{background:#f4f5f6;padding:.6em;overflow-x:auto;margin:.3em 0}\
-svg{width:100%;height:auto}.suspension{fill:#c0392b}.bounce{fill:#6c3483}.override{fill:#2874a6}\
-.key span{display:inline-block;width:.9em;height:.9em;margin:0 .3em 0 1em;vertical-align:-.1em}\
-.key .suspension{background:#c0392b}.key .bounce{background:#6c3483}.key .override{background:#2874a6}\
-@media(prefers-color-scheme:dark){body{background:#17191c;color:#e4e6e8}th,td{border-color:#3a3d41}pre{background:#24272b}svg text{fill:#e4e6e8}}";
-
-/// The page.
-pub(super) fn page(outcome: &Outcome, sets: &[RuleSet], differences: Option<&[Vec<Alone>; 2]>) -> String {
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>tsa replay</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-    );
-    summary(&mut page, outcome);
-    if let (Some(side), Some(set)) = (outcome.sides.first(), sets.first()) {
-        let (from, to) = (outcome.read.first.unwrap_or_default(), outcome.read.last.unwrap_or_default());
-        page.push_str(
-            "<h2>Timeline</h2>\n<p class=\"key\"><span class=\"suspension\"></span>suspensions\
-             <span class=\"override\"></span>overrides<span class=\"bounce\"></span>bounces</p>\n",
-        );
-        page.push_str(&chart(&side.play.spans, from, to));
-        rules(&mut page, &matched(side, set));
-        spans(&mut page, &side.play.spans, side.play.forgotten);
-    }
-    if let Some([here, there]) = differences {
-        alone(&mut page, "Only --shaping would have done", here);
-        alone(&mut page, "Only --against would have done", there);
-    }
-    shapes(&mut page, outcome);
-    page.push_str("</body>\n</html>\n");
-    page
-}
+const STYLE: &str = include_str!("page.css");
 
 /// Writing to a string cannot fail.
 macro_rules! put {
     ($page:expr, $($text:tt)*) => { let _ = writeln!($page, $($text)*); };
+}
+
+/// The page.
+pub(super) fn page(outcome: &Outcome, sets: &[RuleSet]) -> String {
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>tsa replay</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+    );
+    summary(&mut page, outcome);
+    charts(&mut page, outcome);
+    if let Some((side, set)) = outcome.sides.first().zip(sets.first()) {
+        rules(&mut page, &matched(side, set));
+        effects(&mut page, &side.play.spans);
+    }
+    if let Some([here, there]) = &outcome.differences {
+        differences(&mut page, "Only --shaping would have done", here);
+        differences(&mut page, "Only --against would have done", there);
+    }
+    shapes(&mut page, outcome);
+    page.push_str("</body>\n</html>\n");
+    page
 }
 
 fn summary(page: &mut String, outcome: &Outcome) {
@@ -64,37 +54,54 @@ fn summary(page: &mut String, outcome: &Outcome) {
     put!(page, "<h1>What the rules would have done</h1>");
     match read.first.zip(read.last) {
         Some((first, last)) => {
-            let logs = plural(read.logs as u64, "log");
-            put!(page, "<p>{records} of {logs}, {} to {} ({}).</p>", clock(first), clock(last), length(first, last));
+            let (logs, length) = (plural(read.logs as u64, "log"), length_text(last.since(first)));
+            put!(page, "<p>{records} of {logs}, {} to {} ({length}).</p>", clock(first), clock(last));
         }
         None => {
             put!(page, "<p>No records.</p>");
         }
     }
-    if let Some(play) = outcome.sides.first().map(|side| &side.play) {
+    for (name, Side { counts, play }) in names(outcome).zip(&outcome.sides) {
+        let (matched, effects) = (plural(counts.records, "record"), plural(play.spans.all, "effect"));
         let (held, bounced) = (plural(play.held, "attempt"), number(play.bounced));
-        put!(page, "<p>{held} at delivery would have been held, {bounced} bounced.</p>");
+        put!(page, "<p>{name}{matched} matched, {effects}; {held} at delivery held, {bounced} bounced.</p>");
     }
     let said = remarks(read);
     if !said.is_empty() {
-        list(page, said.iter().map(String::as_str));
+        let items = said.iter().map(|item| format!("<li>{}</li>", escape(item)));
+        put!(page, "<ul>{}</ul>", items.collect::<String>());
     }
 }
 
-fn list<'t>(page: &mut String, items: impl Iterator<Item = &'t str>) {
-    put!(page, "<ul>");
-    for item in items {
-        put!(page, "<li>{}</li>", escape(item));
+/// What the sides are called, where there are several.
+fn names(outcome: &Outcome) -> impl Iterator<Item = &'static str> {
+    if outcome.sides.len() > 1 { ["<b>--shaping</b>: ", "<b>--against</b>: "] } else { [""; 2] }.into_iter()
+}
+
+fn charts(page: &mut String, outcome: &Outcome) {
+    put!(
+        page,
+        "<h2>Timeline</h2>\n<p class=\"key\"><span class=\"suspension\"></span>suspensions\
+         <span class=\"override\"></span>overrides<span class=\"bounce\"></span>bounces; times are UTC; \
+         what reaches the right edge goes on</p>"
+    );
+    let spans = outcome.sides.iter().flat_map(|side| side.play.spans.items());
+    let end = outcome.read.last.unwrap_or_default();
+    let scale = Scale::of(spans, outcome.read.first, end);
+    for (name, side) in names(outcome).zip(&outcome.sides) {
+        if !name.is_empty() {
+            put!(page, "<p>{}</p>", name.trim_end_matches(": "));
+        }
+        page.push_str(&chart(side.play.spans.items(), scale));
     }
-    put!(page, "</ul>");
 }
 
-fn length(from: Time, to: Time) -> String {
-    length_text(to.since(from))
-}
-
-fn rules(page: &mut String, rules: &[super::report::Matched<'_>]) {
+fn rules(page: &mut String, rules: &[Matched<'_>]) {
     put!(page, "<h2>Rules that matched</h2>");
+    if rules.is_empty() {
+        put!(page, "<p>None.</p>");
+        return;
+    }
     let head = ["matches", "triggers", "effects", "in force", "held", "accepted", "bounced"];
     put!(page, "<table><tr>{}<th>rule</th></tr>", head.map(|name| format!("<th class=\"n\">{name}</th>")).concat());
     for rule in rules {
@@ -102,54 +109,106 @@ fn rules(page: &mut String, rules: &[super::report::Matched<'_>]) {
         put!(page, "<tr>{cells}<td>{}</td></tr>", escape(&rule.describe()));
     }
     put!(page, "</table>");
-}
-
-fn spans(page: &mut String, spans: &[Span], forgotten: u64) {
-    put!(page, "<h2>Effects</h2>");
     put!(
         page,
-        "<table><tr><th>from</th><th>for</th><th>action</th><th>on</th><th class=\"n\">held</th><th class=\"n\">bounced</th><th>rule</th><th>response</th></tr>"
+        "<p class=\"dim\">Held: attempts at delivery in the logs that would have waited; accepted: those of them that \
+         succeeded. In force is the time of all effects of the rule together.</p>"
     );
-    for span in spans.iter().take(ROWS) {
+}
+
+/// A line of a table of effects.
+struct Row<'r> {
+    begin: Time,
+    length: String,
+    action: &'r str,
+    target: String,
+    mail: [u64; 2],
+    rule: &'r str,
+    why: String,
+}
+
+fn effects(page: &mut String, spans: &Kept<Span>) {
+    put!(page, "<h2>Effects</h2>");
+    let rows = spans.most(ROWS).into_iter().map(|span| Row {
+        begin: span.begin,
+        length: length_text(span.length()),
+        action: &span.action,
+        target: on(&span.target, span.domain.as_deref()),
+        mail: [span.held, span.bounced],
+        rule: &span.rule,
+        why: why(span),
+    });
+    table(page, rows, spans.all);
+}
+
+fn why(span: &Span) -> String {
+    let prolonged = (span.prolonged > 0).then(|| format!(", prolonged {}", times(span.prolonged)));
+    let loosens = span.loosens.then_some(", allows more than before");
+    let (prolonged, loosens) = (prolonged.unwrap_or_default(), loosens.unwrap_or_default());
+    format!("after {}{prolonged}{loosens}: {}", matches(span.matches), span.response)
+}
+
+fn differences(page: &mut String, title: &str, alone: &Kept<Alone>) {
+    put!(page, "<h2>{}</h2>", escape(title));
+    let rows = alone.most(ROWS).into_iter().map(|one| Row {
+        begin: one.begin,
+        length: length_text(one.length()),
+        action: &one.action,
+        target: on(&one.target, one.domain.as_deref()),
+        mail: [one.held, one.bounced],
+        rule: &one.rule,
+        why: String::new(),
+    });
+    table(page, rows, alone.all);
+}
+
+fn table<'r>(page: &mut String, rows: impl ExactSizeIterator<Item = Row<'r>>, all: u64) {
+    if all == 0 {
+        put!(page, "<p>None.</p>");
+        return;
+    }
+    let more = all - rows.len() as u64;
+    put!(
+        page,
+        "<table><tr><th>from</th><th>for</th><th class=\"e\">effect</th><th class=\"n\">held</th><th class=\"n\">bounced</th>\
+         <th>rule</th></tr>"
+    );
+    for Row { begin, length, action, target, mail, rule, why } in rows {
+        let [held, bounced] = mail.map(number);
         put!(
             page,
-            "<tr><td class=\"t\">{}</td><td class=\"t\">{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td><td>{}</td></tr>",
-            clock(span.begin),
-            length(span.begin, span.until),
-            escape(&span.action),
-            escape(&span.target),
-            number(span.held),
-            number(span.bounced),
-            escape(&span.rule),
-            escape(&span.response)
+            "<tr><td class=\"t\">{}</td><td class=\"t\">{length}</td><td>{}<div class=\"dim\">{}</div></td>\
+             <td class=\"n\">{held}</td><td class=\"n\">{bounced}</td><td>{}<div class=\"dim\">{}</div></td></tr>",
+            clock(begin),
+            escape(action),
+            escape(&target),
+            escape(rule),
+            escape(&why)
         );
     }
     put!(page, "</table>");
-    let more = forgotten + spans.len().saturating_sub(ROWS) as u64;
     if more > 0 {
-        put!(page, "<p>{} are not listed: <code>--json</code> has them all.</p>", plural(more, "effect"));
+        put!(page, "<p>{} with less mail are not listed: --json has them all.</p>", number(more));
     }
-}
-
-fn alone(page: &mut String, title: &str, alone: &[Alone]) {
-    put!(page, "<h2>{}</h2>", escape(title));
-    if alone.is_empty() {
-        put!(page, "<p>Nothing.</p>");
-        return;
-    }
-    let texts: Vec<String> = alone.iter().take(ROWS).map(alone_text).collect();
-    list(page, texts.iter().map(String::as_str));
 }
 
 fn shapes(page: &mut String, outcome: &Outcome) {
     let shapes = outcome.shapes.sorted();
+    let total = plural(outcome.shapes.total, "response");
     put!(page, "<h2>Responses that no rule matched</h2>");
+    put!(page, "<p>{total} of {}.</p>", plural(shapes.len() as u64, "shape"));
+    if shapes.is_empty() {
+        return;
+    }
     put!(page, "<table><tr><th class=\"n\">count</th><th>response, and a rule for it</th></tr>");
     for (shape, known) in shapes.iter().take(SHAPES) {
         let rule = propose(known).map(|rule| format!("<pre>{}</pre>", escape(&rule))).unwrap_or_default();
         put!(page, "<tr><td class=\"n\">{}</td><td>{}{rule}</td></tr>", number(known.count), escape(shape));
     }
     put!(page, "</table>");
+    if shapes.len() > SHAPES {
+        put!(page, "<p>{} more shapes are not listed.</p>", number((shapes.len() - SHAPES) as u64));
+    }
 }
 
 /// What a kind is called in the style.
@@ -160,15 +219,13 @@ pub(super) fn class(kind: EffectKind) -> &'static str {
 /// Text as it is, whatever it says.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text).chars() {
         match c {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // What no page may hold.
-            c if c.is_control() && !matches!(c, '\n' | '\t') => escaped.push('\u{fffd}'),
             c => escaped.push(c),
         }
     }

@@ -80,13 +80,14 @@ pub(super) fn effects(out: &mut dyn Write, spans: &[Span]) -> io::Result<()> {
     spans.iter().try_for_each(|span| line(out, &Line::Effect(span)))
 }
 
+/// Writes what one set of rules would have done and the other would not.
+pub(super) fn alone(out: &mut dyn Write, [here, there]: &[Vec<Alone>; 2]) -> io::Result<()> {
+    here.iter().try_for_each(|one| line(out, &Line::OnlyShaping(one)))?;
+    there.iter().try_for_each(|one| line(out, &Line::OnlyAgainst(one)))
+}
+
 /// Writes all that comes after the effects.
-pub(super) fn rest(
-    out: &mut dyn Write,
-    outcome: &Outcome,
-    sets: &[RuleSet],
-    differences: Option<&[Vec<Alone>; 2]>,
-) -> io::Result<()> {
+pub(super) fn rest(out: &mut dyn Write, outcome: &Outcome, sets: &[RuleSet]) -> io::Result<()> {
     for (shape, known) in outcome.shapes.sorted().into_iter().take(SHAPES) {
         let (domain, site) = (known.domain.as_deref(), known.site.as_deref());
         let rule = propose(known);
@@ -94,10 +95,6 @@ pub(super) fn rest(
             out,
             &Line::Unmatched(Unmatched { shape, count: known.count, example: &known.example, domain, site, rule }),
         )?;
-    }
-    if let Some([here, there]) = differences {
-        here.iter().try_for_each(|one| line(out, &Line::OnlyShaping(one)))?;
-        there.iter().try_for_each(|one| line(out, &Line::OnlyAgainst(one)))?;
     }
     line(out, &Line::Input(&outcome.read))?;
     let mut summaries = outcome.sides.iter().zip(sets).map(|(side, set)| summary(outcome.read.records, side, set));
@@ -161,7 +158,16 @@ pub(super) fn trigger_text(trigger: Trigger) -> String {
     }
 }
 
-/// A length of time to the second, as people write it.
+/// A length of time to the second, as people write it; of weeks in days and hours, as months are not all the same.
 pub(super) fn length_text(length: Duration) -> String {
-    format_duration(Duration::from_secs(length.as_secs()))
+    const HOUR: u64 = 3600;
+    const DAY: u64 = 24 * HOUR;
+    let secs = length.as_secs();
+    if secs < 14 * DAY {
+        return format_duration(Duration::from_secs(secs));
+    }
+    match (secs / DAY, secs % DAY / HOUR) {
+        (days, 0) => format!("{days}days"),
+        (days, hours) => format!("{days}days {hours}h"),
+    }
 }

@@ -10,14 +10,19 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// A line that is longer than this is broken: no record is.
 const LINE_BYTES: usize = 16 << 20;
 
+/// How often reading may fail in a row before it is given up.
+const DAMAGES: usize = 1000;
+
 /// Lines of one log.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     /// Whole lines; the last may lack its end.
     pub(super) text: Vec<u8>,
-    /// The newest time in its last lines; `None` where none of them is a record.
+    /// The time that its last lines got to; `None` where none of them is a record.
     pub(super) newest: Option<Time>,
-    /// The log ends here before it should.
+    /// The time that the lines before these got to.
+    pub(super) since: Option<Time>,
+    /// The log, or a part of it, ends here before it should.
     pub(super) cut: bool,
     /// Lines that were too long to keep.
     pub(super) too_long: u64,
@@ -33,14 +38,16 @@ pub(super) struct Lines {
     ended: bool,
     /// Within a line that is too long.
     skipping: bool,
+    /// How often reading has failed with nothing read between.
+    damages: usize,
 }
 
 impl Lines {
     pub(super) fn new(source: Box<dyn Read + Send>) -> Self {
-        Self { source, rest: Vec::new(), ended: false, skipping: false }
+        Self { source, rest: Vec::new(), ended: false, skipping: false, damages: 0 }
     }
 
-    /// The next lines; `None` at the end. A log that is damaged ends where the damage is.
+    /// The next lines; `None` at the end. Where a log is damaged a line ends, and what can be read behind it follows.
     ///
     /// # Errors
     /// When the disk fails.
@@ -51,12 +58,16 @@ impl Lines {
             self.rest.resize(begin + CHUNK_BYTES, 0);
             let read = fill(&mut *self.source, self.rest.get_mut(begin..).unwrap_or_default());
             self.rest.truncate(begin + read.count);
+            self.damages = if read.count > 0 { 0 } else { self.damages };
             match read.outcome {
                 Ok(more) => self.ended = !more,
-                Err(error) if super::source::is_damage(&error) => (self.ended, chunk.cut) = (true, true),
+                Err(error) if super::source::is_damage(&error) => {
+                    self.damages += 1;
+                    (self.ended, chunk.cut) = (self.damages > DAMAGES, true);
+                }
                 Err(error) => return Err(error),
             }
-            if self.ended {
+            if self.ended || chunk.cut {
                 break;
             }
             let Some(end) = self.rest.iter().skip(begin).rposition(|byte| *byte == b'\n') else {
@@ -112,17 +123,28 @@ fn fill(source: &mut dyn Read, buffer: &mut [u8]) -> Filled {
     Filled { count, outcome: Ok(true) }
 }
 
-/// The time of the first record in a text.
+/// How many records tell of a time: one of them may be wrong about it.
+const WITNESSES: usize = 5;
+
+/// The time at which the records in a text begin.
 pub(super) fn first_time(text: &[u8]) -> Option<Time> {
-    text.split(|byte| *byte == b'\n').find_map(time)
+    text.split(|byte| *byte == b'\n').filter_map(time).take(WITNESSES).min()
 }
 
-/// The time of the last record, where it is among the last few lines.
+/// The time that the last records got to, where they are among the last few lines: their median, as one may be ahead.
 pub(super) fn last_time(text: &[u8]) -> Option<Time> {
     const TRIES: usize = 20;
-    text.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty()).take(TRIES).find_map(time)
+    let lines = text.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let mut times: Vec<Time> = lines.take(TRIES).filter_map(time).take(WITNESSES).collect();
+    times.sort_unstable();
+    times.get(times.len() / 2).copied()
 }
 
 fn time(line: &[u8]) -> Option<Time> {
-    Record::parse(line).ok().map(|record| record.time())
+    Record::parse(bare(line)).ok().map(|record| record.time())
+}
+
+/// A line without the mark that some editors put before the first.
+pub(super) fn bare(line: &[u8]) -> &[u8] {
+    line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line)
 }

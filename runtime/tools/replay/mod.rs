@@ -5,8 +5,10 @@ mod chunk;
 mod compare;
 mod engine;
 mod feed;
+mod frames;
 mod html;
 mod json;
+mod kept;
 mod lines;
 mod order;
 mod play;
@@ -15,6 +17,7 @@ mod propose;
 mod report;
 mod shape;
 mod source;
+mod times;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -24,8 +27,8 @@ use anyhow::{Context as _, bail};
 use kumo_tsa_core::shaping::{LoadOptions, Shaping};
 
 use self::chunk::RuleSet;
-use self::compare::{Alone, alone};
-use self::engine::{Outcome, Watch};
+use self::compare::Alone;
+use self::engine::Watch;
 use self::feed::Feed;
 use self::play::Span;
 use self::progress::Progress;
@@ -34,23 +37,33 @@ use crate::host::{Clock, Host, Paths, run};
 use crate::shaping;
 
 /// Says how to ask for what was not asked rightly.
-const USAGE: &str = "Type: tsa replay --shaping FILE LOGS...";
+const USAGE: &str = "Type: tsa replay --shaping FILE LOGS... (`-` is standard input)";
 
+// Paragraphs are broken to the width of the terminal; commands are short enough to stay whole.
 const EXAMPLES: &str = "Examples:
-  Yesterday's logs under your rules:
-    tsa replay --shaping /opt/kumomta/share/policy-extras/shaping.toml --shaping shaping.toml /var/log/kumomta
+  Yesterday's logs under the default rules and your own:
+    tsa replay --shaping /opt/kumomta/share/policy-extras/shaping.toml \\
+      /opt/kumomta/etc/policy/shaping.toml /var/log/kumomta
   What a change to the rules would change:
     tsa replay --shaping new.toml --against shaping.toml /var/log/kumomta
   A page with a chart, from a log of another machine:
-    ssh mx1 cat /var/log/kumomta/20260131-120000 | tsa replay --shaping shaping.toml --html replay.html -
+    ssh mx1 cat /var/log/kumomta/20260131-120000 |
+      tsa replay --shaping shaping.toml --html replay.html -
 
-LOGS are files or folders of JSON lines, plain or compressed with gzip or zstd, told by their content; `-` is standard
-input. Nothing is asked of the network: sites of domains come from --zones, and without them a block of a domain acts for
-that domain alone.";
+LOGS are files or folders of JSON lines, plain or compressed with gzip or zstd, told by their content; \
+`-` is standard input. Records up to 10 minutes out of order are put in order; broken lines and logs that \
+are cut short are counted.
+
+Nothing is asked of the network: sites of domains come from --zones, and without them a block of a domain \
+acts for that domain alone.
+
+The last line of --json is {records, ready_q, sched_q, bounces, overrides, rules}: what is in force when \
+the logs end, as the daemon lists it, and what each rule did. Lines before it are effect, unmatched, input \
+and, with --against, only_shaping, only_against and against.";
 
 /// What `tsa replay` is asked.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(super) struct Arguments {
     /// Shaping files in the order in which they merge; may be given several times
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
@@ -93,7 +106,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn replay(arguments: &Arguments) -> anyhow::Result<()> {
     let Given { shaping, against, logs } = sort_out(arguments);
     if logs.is_empty() {
-        bail!("no logs are given. {USAGE}");
+        bail!("{}. {USAGE}", no_logs(&shaping, &against));
+    }
+    if let Some(log) = shaping.iter().chain(&against).find(|file| source::is_log(file)) {
+        bail!("`{}` is no shaping file but logs. {USAGE}", log.display());
     }
     let feed = Feed::new(source::find(&logs)?)?;
     if feed.logs == 0 {
@@ -106,17 +122,16 @@ fn replay(arguments: &Arguments) -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let progress = Progress::new(feed.total_bytes);
     let mut watching = Watching { progress: &progress, json: arguments.json, out: &mut out };
-    let outcome = engine::run(feed, &sets, jobs, &mut watching);
+    let outcome = engine::run(feed, &sets, jobs, Clock::system().now(), &mut watching);
     progress.done();
     let outcome = outcome?;
-    let differences = differences(&outcome);
     if let Some(page) = page {
-        page.write(&html::page(&outcome, &sets, differences.as_ref()))?;
+        page.write(&html::page(&outcome, &sets))?;
     }
     if arguments.json {
-        json::rest(&mut out, &outcome, &sets, differences.as_ref())?;
+        json::rest(&mut out, &outcome, &sets)?;
     } else {
-        report::write(&mut out, &outcome, &sets, differences.as_ref())?;
+        report::write(&mut out, &outcome, &sets)?;
     }
     Ok(out.flush()?)
 }
@@ -144,6 +159,15 @@ fn sort_out(arguments: &Arguments) -> Given {
     let against = keep_rules(&arguments.against);
     logs.extend(arguments.logs.iter().cloned());
     Given { shaping, against, logs }
+}
+
+/// What became of all that was given.
+fn no_logs(shaping: &[PathBuf], against: &[PathBuf]) -> String {
+    let more: Vec<PathBuf> = shaping.iter().skip(1).chain(against.iter().skip(1)).cloned().collect();
+    if more.is_empty() {
+        return "no logs are given".to_owned();
+    }
+    format!("no logs are given: {} taken for shaping files", names(&more))
 }
 
 fn names(paths: &[PathBuf]) -> String {
@@ -209,12 +233,6 @@ impl Page {
     }
 }
 
-fn differences(outcome: &Outcome) -> Option<[Vec<Alone>; 2]> {
-    let [here, there] = outcome.sides.as_slice() else { return None };
-    let (here, there) = (&here.play.spans, &there.play.spans);
-    Some([alone(here, there), alone(there, here)])
-}
-
 /// Shows how far it has come, and what has ended.
 struct Watching<'w> {
     progress: &'w Progress,
@@ -230,6 +248,13 @@ impl Watch for Watching<'_> {
     fn ended(&mut self, spans: Vec<Span>) -> anyhow::Result<()> {
         if self.json {
             json::effects(self.out, &spans)?;
+        }
+        Ok(())
+    }
+
+    fn alone(&mut self, found: &[Vec<Alone>; 2]) -> anyhow::Result<()> {
+        if self.json {
+            json::alone(self.out, found)?;
         }
         Ok(())
     }

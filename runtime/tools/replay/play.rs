@@ -9,10 +9,8 @@ use kumo_tsa_core::wire::{Record, Time};
 use serde::Serialize;
 
 use super::chunk::{Entry, Mail, RuleSet, path_key, queues_key};
+use super::kept::{Kept, Weighty};
 use crate::tools::show::target_text;
-
-/// How many effects are remembered for what is shown of them; all are counted.
-const SPANS: usize = 10_000;
 
 /// What a rule brought about.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +38,8 @@ pub(super) struct Tally {
 pub(super) struct Span {
     /// The effect's id.
     pub(super) key: String,
+    #[serde(skip)]
+    pub(super) id: EffectId,
     pub(super) kind: EffectKind,
     /// With what it sets: `SetConfig connection_limit=1`.
     pub(super) action: String,
@@ -53,7 +53,7 @@ pub(super) struct Span {
     pub(super) place: usize,
     /// The how many-th effect it is.
     #[serde(skip)]
-    number: u64,
+    pub(super) number: u64,
     /// What it holds, and whether it bounces the mail there.
     #[serde(skip)]
     holds: Option<(u64, bool)>,
@@ -72,6 +72,20 @@ pub(super) struct Span {
     pub(super) response: String,
 }
 
+impl Weighty for Span {
+    fn mail(&self) -> u64 {
+        self.held + self.bounced
+    }
+
+    fn begin(&self) -> Time {
+        self.begin
+    }
+
+    fn until(&self) -> Time {
+        self.until
+    }
+}
+
 /// What holds a path or queues at the time.
 #[derive(Debug)]
 struct Hold {
@@ -88,16 +102,16 @@ pub(super) struct Play {
     pub(super) now: Time,
     pub(super) tallies: Vec<Tally>,
     /// In force now.
-    open: HashMap<EffectId, Span>,
+    pub(super) open: HashMap<EffectId, Span>,
+    /// Those that have begun since this was last taken.
+    pub(super) begun: Vec<EffectId>,
+    /// Those that have ended since they were last gathered.
+    pub(super) ended: Vec<Span>,
     holds: HashMap<u64, Vec<Hold>>,
-    /// Effects that have ended, in the order of their ends; those that there was room for.
-    pub(super) spans: Vec<Span>,
-    /// Ended since this was last taken, by who plays.
-    pub(super) fresh: Vec<Span>,
+    /// Effects that have ended and been gathered.
+    pub(super) spans: Kept<Span>,
     /// How many effects have begun.
-    begun: u64,
-    /// Those that there was no room for.
-    pub(super) forgotten: u64,
+    number: u64,
     /// Attempts that any suspension would have held back, and bounces taken; each once.
     pub(super) held: u64,
     pub(super) bounced: u64,
@@ -110,19 +124,19 @@ impl Play {
             now: Time::MIN,
             tallies: vec![Tally::default(); set.rules.len()],
             open: HashMap::new(),
+            begun: Vec::new(),
+            ended: Vec::new(),
             holds: HashMap::new(),
-            spans: Vec::new(),
-            fresh: Vec::new(),
-            begun: 0,
-            forgotten: 0,
+            spans: Kept::default(),
+            number: 0,
             held: 0,
             bounced: 0,
         }
     }
 
-    /// Takes the next record. One that comes late counts at its own time, and time does not go back for it.
+    /// Takes the next record, once time has [`advance`](Self::advance)d to it. One that comes late counts at its own
+    /// time, and time does not go back for it.
     pub(super) fn take(&mut self, entry: &Entry, set: &RuleSet, number: usize) {
-        self.advance(entry.time);
         if entry.mail.attempted && !self.holds.is_empty() {
             self.meet(&entry.mail);
         }
@@ -183,8 +197,9 @@ impl Play {
             span.prolonged += 1;
             self.tally(place, |tally| tally.prolonged += 1);
         } else {
-            self.begun += 1;
-            self.open.insert(started.id, Span { number: self.begun, ..span(started, place, self.now) });
+            self.number += 1;
+            self.begun.push(started.id);
+            self.open.insert(started.id, Span { number: self.number, ..span(started, place, self.now) });
             self.tally(place, |tally| tally.started += 1);
         }
         let Some((key, bounces)) = holds(started) else { return };
@@ -234,24 +249,24 @@ impl Play {
         }
         let length = span.until.min(end).since(span.begin);
         self.tally(span.place, |tally| tally.in_force += length);
-        self.fresh.push(span.clone());
-        if self.spans.len() < SPANS {
-            self.spans.push(span);
-        } else {
-            self.forgotten += 1;
-        }
+        self.ended.push(span);
+    }
+
+    /// Remembers what has ended, as far as there is room; returns it.
+    pub(super) fn gather(&mut self) -> Vec<Span> {
+        let ended = std::mem::take(&mut self.ended);
+        ended.iter().cloned().for_each(|span| self.spans.push(span));
+        ended
     }
 
     /// The logs end here. What is in force stays so in [`state`](Self::state).
-    pub(super) fn finish(&mut self, end: Time) {
-        self.advance(end);
+    pub(super) fn finish(&mut self) {
         let mut open: Vec<_> = self.open.iter().map(|(id, span)| (span.until, *id)).collect();
         open.sort_unstable();
         let now = self.now;
         for (_, id) in open {
             self.close(id, now);
         }
-        self.spans.sort_by_key(|span| span.number);
     }
 }
 
@@ -261,6 +276,7 @@ fn span(started: &Started, place: usize, now: Time) -> Span {
     let domain = (kind == EffectKind::Override).then(|| effect.domain.to_string());
     Span {
         key: started.id.to_string(),
+        id: started.id,
         kind,
         action: effect.action.to_string(),
         target: target_text(started),

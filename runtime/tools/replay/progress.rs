@@ -25,6 +25,7 @@ impl Progress {
         };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::stderr()).with_style(style);
+        bar.set_message("0 records");
         bar.enable_steady_tick(Duration::from_millis(200));
         Self { bar, began: Instant::now() }
     }

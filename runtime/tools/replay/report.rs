@@ -10,6 +10,7 @@ use super::chunk::RuleSet;
 use super::compare::Alone;
 use super::engine::{Outcome, Read, Side};
 use super::json::{length_text, trigger_text};
+use super::kept::{Kept, Weighty as _};
 use super::play::{Span, Tally};
 use super::propose::propose;
 use crate::tools::show::shortened;
@@ -22,17 +23,12 @@ const PATTERN_CHARS: usize = 60;
 const RESPONSE_CHARS: usize = 100;
 
 /// Writes the report.
-pub(super) fn write(
-    out: &mut dyn Write,
-    outcome: &Outcome,
-    sets: &[RuleSet],
-    differences: Option<&[Vec<Alone>; 2]>,
-) -> io::Result<()> {
+pub(super) fn write(out: &mut dyn Write, outcome: &Outcome, sets: &[RuleSet]) -> io::Result<()> {
     let Some((side, set)) = outcome.sides.iter().zip(sets).next() else { return Ok(()) };
     read(out, &outcome.read)?;
     rules(out, side, set)?;
     timeline(out, side)?;
-    if let Some(differences) = differences {
+    if let Some(differences) = &outcome.differences {
         compare(out, outcome, differences)?;
     }
     unmatched(out, outcome)
@@ -61,6 +57,8 @@ pub(super) fn remarks(read: &Read) -> Vec<String> {
     };
     say(read.broken, "broken line", " passed over: not log records");
     say(read.truncated, "log", " cut short: read as far as they go");
+    say(read.ahead, "record", " dated ahead of those around them: taken in as of when they were logged");
+    say(read.out_of_order, "record", " up to 10 minutes out of order: put in order");
     say(read.late, "record", " more than 10 minutes out of order: taken in where they came");
     say(read.no_site, "record", " of nothing that was attempted (receptions and the like)");
     say(read.carriers, "record", " of log messages on their way to a daemon, which are not published");
@@ -74,10 +72,9 @@ pub(super) fn remarks(read: &Read) -> Vec<String> {
 }
 
 fn rules(out: &mut dyn Write, side: &Side, set: &RuleSet) -> io::Result<()> {
-    let mut matched = matched(side, set);
-    matched.sort_by_key(|one| std::cmp::Reverse((one.tally.triggers, one.matches)));
-    let (records, of) = (number(side.counts.records), set.rules.len());
-    writeln!(out, "\nRules: {} of {of} matched, {records} records in all", matched.len())?;
+    let matched = matched(side, set);
+    let (records, of) = (plural(side.counts.records, "record"), set.rules.len());
+    writeln!(out, "\nRules: {} of {of} matched, {records} in all", matched.len())?;
     if matched.is_empty() {
         return Ok(());
     }
@@ -105,13 +102,15 @@ pub(super) struct Matched<'r> {
     exceeded: u64,
 }
 
-/// The rules that matched, in the order of the files; with those that were given up on.
+/// The rules that matched, those that acted the most first; with those that were given up on.
 pub(super) fn matched<'r>(side: &'r Side, set: &'r RuleSet) -> Vec<Matched<'r>> {
     let counts = side.counts.matches.iter().zip(&side.counts.exceeded);
     let all = set.rules.iter().zip(&side.play.tallies).zip(counts);
     let all =
         all.map(|((rule, tally), (matches, exceeded))| Matched { rule, tally, matches: *matches, exceeded: *exceeded });
-    all.filter(|one| one.matches + one.exceeded > 0).collect()
+    let mut all: Vec<_> = all.filter(|one| one.matches + one.exceeded > 0).collect();
+    all.sort_by_key(|one| std::cmp::Reverse((one.tally.triggers, one.matches)));
+    all
 }
 
 impl Matched<'_> {
@@ -149,34 +148,25 @@ fn cells(cells: &[String; 7]) -> String {
 }
 
 fn timeline(out: &mut dyn Write, side: &Side) -> io::Result<()> {
-    let all = side.play.spans.len();
+    let all = side.play.spans.all;
     let (held, bounced) = (side.play.held, side.play.bounced);
-    let total = plural(all as u64 + side.play.forgotten, "effect");
+    let total = plural(all, "effect");
     writeln!(out, "\nTimeline: {total}, {} held, {} bounced", plural(held, "attempt"), number(bounced))?;
-    let shown = weightiest(&side.play.spans, SPANS);
+    let shown = side.play.spans.most(SPANS);
     shown.iter().try_for_each(|span| writeln!(out, "  {}", span_text(span)))?;
-    if all > shown.len() {
-        writeln!(out, "  and {} that held less: --html and --json show them", number((all - shown.len()) as u64))?;
+    let more = all - shown.len() as u64;
+    if more > 0 {
+        writeln!(out, "  and {} that held less: --json shows them all", number(more))?;
     }
     Ok(())
 }
 
-/// Those that held the most mail, else lasted longest, in the order of their beginning.
-pub(super) fn weightiest(spans: &[Span], most: usize) -> Vec<&Span> {
-    let mut all: Vec<(usize, &Span)> = spans.iter().enumerate().collect();
-    if all.len() > most {
-        all.sort_by_key(|(_, span)| std::cmp::Reverse((span.held + span.bounced, span.until.since(span.begin))));
-        all.truncate(most);
-        all.sort_by_key(|(at, _)| *at);
-    }
-    all.into_iter().map(|(_, span)| span).collect()
-}
-
 fn span_text(span: &Span) -> String {
+    let [held, bounced] = mail_text(span.held, span.bounced);
     let more = [
         (span.prolonged > 0).then(|| format!("prolonged {}", times(span.prolonged))),
-        (span.held > 0).then(|| format!("{} held", plural(span.held, "attempt"))),
-        (span.bounced > 0).then(|| format!("{} bounced", plural(span.bounced, "attempt"))),
+        held,
+        bounced,
         span.loosens.then(|| "allows more than before".to_owned()),
     ];
     let more: Vec<String> = more.into_iter().flatten().collect();
@@ -184,46 +174,54 @@ fn span_text(span: &Span) -> String {
     format!(
         "{} for {:<8} {}  {}  {}{more}; after {}: {}",
         clock(span.begin),
-        length_text(span.until.since(span.begin)),
+        length_text(span.length()),
         span.action,
-        span.target,
+        on(&span.target, span.domain.as_deref()),
         span.rule,
         matches(span.matches),
-        shortened(&span.response, RESPONSE_CHARS)
+        visible(&shortened(&span.response, RESPONSE_CHARS))
     )
 }
 
-fn compare(out: &mut dyn Write, outcome: &Outcome, differences: &[Vec<Alone>; 2]) -> io::Result<()> {
+fn compare(out: &mut dyn Write, outcome: &Outcome, differences: &[Kept<Alone>; 2]) -> io::Result<()> {
     let [here, there] = differences;
     writeln!(out, "\nCompared with --against")?;
     for (name, side) in ["--shaping", "--against"].into_iter().zip(&outcome.sides) {
-        let effects = side.play.spans.len() as u64 + side.play.forgotten;
+        let effects = side.play.spans.all;
         let (held, bounced) = (plural(side.play.held, "attempt"), number(side.play.bounced));
         let matched = plural(side.counts.records, "record");
         writeln!(out, "  {name}: {matched} matched, {}, {held} held, {bounced} bounced", plural(effects, "effect"))?;
     }
-    if outcome.sides.iter().any(|side| side.play.forgotten > 0) {
-        writeln!(out, "  There are too many effects to compare all of them: the first are.")?;
-    }
-    if here.is_empty() && there.is_empty() {
+    if here.all + there.all == 0 {
         return writeln!(out, "  Both would have done the same.");
     }
     for (name, alone) in [("--shaping", here), ("--against", there)] {
-        writeln!(out, "  Only {name} would have done:{}", if alone.is_empty() { " nothing" } else { "" })?;
-        for one in alone.iter().take(DIFFERENCES) {
-            writeln!(out, "    {}", alone_text(one))?;
-        }
-        if alone.len() > DIFFERENCES {
-            writeln!(out, "    and {} more: --json shows them", number((alone.len() - DIFFERENCES) as u64))?;
+        writeln!(out, "  Only {name} would have done:{}", if alone.all == 0 { " nothing" } else { "" })?;
+        let shown = alone.most(DIFFERENCES);
+        shown.iter().try_for_each(|one| writeln!(out, "    {}", alone_text(one)))?;
+        let more = alone.all - shown.len() as u64;
+        if more > 0 {
+            writeln!(out, "    and {} that held less: --json shows them", number(more))?;
         }
     }
     Ok(())
 }
 
-pub(super) fn alone_text(one: &Alone) -> String {
-    let domain = one.domain.as_deref().map(|domain| format!(" for {domain}")).unwrap_or_default();
+fn alone_text(one: &Alone) -> String {
     let (begin, length) = (clock(one.begin), length_text(one.length()));
-    format!("{begin} for {length:<8} {}  {}{domain}  {}", one.action, one.target, one.rule)
+    let more = mail_text(one.held, one.bounced).into_iter().flatten().map(|text| format!(", {text}"));
+    let target = on(&one.target, one.domain.as_deref());
+    format!("{begin} for {length:<8} {}  {target}  {}{}", one.action, one.rule, more.collect::<String>())
+}
+
+/// A path, or queues, and the domain that is meant where it says more.
+pub(super) fn on(target: &str, domain: Option<&str>) -> String {
+    domain.map_or_else(|| target.to_owned(), |domain| format!("{target} for {domain}"))
+}
+
+fn mail_text(held: u64, bounced: u64) -> [Option<String>; 2] {
+    [(held, "held"), (bounced, "bounced")]
+        .map(|(count, what)| (count > 0).then(|| format!("{} {what}", plural(count, "attempt"))))
 }
 
 fn unmatched(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
@@ -232,7 +230,7 @@ fn unmatched(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
     writeln!(out, "\nNo rule matched: {total} of {}", plural(shapes.len() as u64, "shape"))?;
     for (shape, known) in shapes.iter().take(SHAPES) {
         let only = known.domain.as_ref().map(|domain| format!("  (all of {domain})")).unwrap_or_default();
-        writeln!(out, "  {:>8}  {shape}{only}", number(known.count))?;
+        writeln!(out, "  {:>8}  {}{only}", number(known.count), visible(shape))?;
         for line in propose(known).iter().flat_map(|rule| rule.lines()) {
             writeln!(out, "              {line}")?;
         }
@@ -252,11 +250,22 @@ pub(super) fn clock(time: Time) -> String {
     Time::from_secs(time.micros().div_euclid(1_000_000)).to_string()
 }
 
-fn times(count: u64) -> String {
+/// Text from outside without what a terminal or a browser would obey: control characters, changes of direction.
+pub(super) fn visible(text: &str) -> String {
+    let tame = |c: char| match c {
+        '\n' | '\t' => c,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(tame).collect()
+}
+
+pub(super) fn times(count: u64) -> String {
     if count == 1 { "once".to_owned() } else { format!("{} times", number(count)) }
 }
 
-fn matches(count: u64) -> String {
+pub(super) fn matches(count: u64) -> String {
     if count == 1 { "1 match".to_owned() } else { format!("{} matches", number(count)) }
 }
 

@@ -1,5 +1,6 @@
 //! The logs of a mail host as they lie on disk: which files there are, and what is in them whatever they are called.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -7,16 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, anyhow, bail};
-use flate2::read::MultiGzDecoder;
+
+use super::frames::{Frames, Kind};
+use super::lines::{bare, first_time};
 
 /// What stands for standard input.
 pub(super) const STDIN: &str = "-";
 
 /// As much of a log as tells whether it is one, uncompressed.
 const BEGINNING_BYTES: u64 = 64 << 10;
-
-/// The largest window of zstd that is taken, as a power of two.
-const WINDOW_LOG: u32 = 27;
 
 /// One log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -29,6 +29,8 @@ pub(super) struct Log {
     pub(super) bytes: u64,
     /// Whether it was named, and not found in a folder.
     named: bool,
+    /// It can be read once alone: a pipe, a device.
+    stream: bool,
 }
 
 /// A log's content is not that of one.
@@ -50,40 +52,55 @@ impl Meter {
 }
 
 /// The logs that arguments name: files, those below folders in the order of their names, standard input.
+/// What is named twice, or found by several ways, is there once.
 pub(super) fn find(arguments: &[PathBuf]) -> anyhow::Result<Vec<Log>> {
-    let mut logs = Vec::new();
+    let (mut logs, mut seen) = (Vec::new(), HashSet::new());
     for argument in arguments {
         let name = argument.display().to_string();
         if name == STDIN {
             if logs.iter().any(|log: &Log| log.path.is_none()) {
                 bail!("`-` is given twice: standard input can be read once");
             }
-            logs.push(Log { name: "standard input".to_owned(), path: None, bytes: 0, named: true });
+            logs.push(Log { name: "standard input".to_owned(), path: None, bytes: 0, named: true, stream: true });
             continue;
         }
         let about = std::fs::metadata(argument).with_context(|| format!("cannot read `{name}`"))?;
         if about.is_dir() {
-            let before = logs.len();
-            below(argument, &mut logs).with_context(|| format!("cannot read the folder `{name}`"))?;
-            if logs.len() == before {
+            let before = seen.len();
+            below(argument, &mut logs, &mut seen).with_context(|| format!("cannot read the folder `{name}`"))?;
+            // The folder itself is one.
+            if seen.len() == before + 1 {
                 bail!("there is no file in the folder `{name}`");
             }
         } else {
-            logs.push(Log { name, path: Some(argument.clone()), bytes: about.len(), named: true });
+            let (path, stream) = (Some(argument.clone()), !about.is_file());
+            if stream || is_new(argument, &mut seen) {
+                logs.push(Log { name, path, bytes: about.len(), named: true, stream });
+            }
         }
     }
     Ok(logs)
 }
 
-fn below(folder: &Path, logs: &mut Vec<Log>) -> io::Result<()> {
+/// Whether no other way has led there.
+fn is_new(path: &Path, seen: &mut HashSet<PathBuf>) -> bool {
+    seen.insert(path.canonicalize().unwrap_or_else(|_| path.to_owned()))
+}
+
+fn below(folder: &Path, logs: &mut Vec<Log>, seen: &mut HashSet<PathBuf>) -> io::Result<()> {
+    // A link may lead back up.
+    if !is_new(folder, seen) {
+        return Ok(());
+    }
     let mut entries = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
     entries.sort();
     for path in entries {
         let Ok(about) = std::fs::metadata(&path) else { continue };
         if about.is_dir() {
-            below(&path, logs)?;
-        } else if about.is_file() {
-            logs.push(Log { name: path.display().to_string(), path: Some(path), bytes: about.len(), named: false });
+            below(&path, logs, seen)?;
+        } else if about.is_file() && is_new(&path, seen) {
+            let name = path.display().to_string();
+            logs.push(Log { name, path: Some(path), bytes: about.len(), named: false, stream: false });
         }
     }
     Ok(())
@@ -97,11 +114,26 @@ pub(super) fn looks_like_logs(path: &Path) -> bool {
     if path.extension().is_some_and(|end| end == "toml") || is_url(path) {
         return false;
     }
-    // What is not there is not missed as a shaping file, which has a suffix.
-    let Ok(about) = std::fs::metadata(path) else { return path.extension().is_none_or(|end| end != "json") };
-    let log = Log { name: String::new(), path: Some(path.to_owned()), bytes: about.len(), named: true };
-    let open = log.beginning();
-    open.is_ok_and(|text| judge(&text).is_none())
+    let json = path.extension().is_some_and(|end| end == "json");
+    match beginning_of(path) {
+        Ok(Some(text)) => has_records(&text) || (!json && judge(&text) != Some(TEXT)),
+        Ok(None) => true,
+        // What is not there is not missed as a shaping file, which has a suffix.
+        Err(_) => !json,
+    }
+}
+
+/// Whether a path is surely logs, and no shaping file.
+pub(super) fn is_log(path: &Path) -> bool {
+    path.is_dir() || beginning_of(path).is_ok_and(|text| text.is_some_and(|text| has_records(&text)))
+}
+
+/// The first bytes of a file; `None` for what can be read once alone.
+fn beginning_of(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let about = std::fs::metadata(path)?;
+    let path = Some(path.to_owned());
+    let log = Log { name: String::new(), path, bytes: about.len(), named: true, stream: !about.is_file() };
+    if log.stream { Ok(None) } else { log.beginning().map(Some) }
 }
 
 /// Whether it is to be fetched and not read.
@@ -110,12 +142,12 @@ pub(super) fn is_url(path: &Path) -> bool {
 }
 
 impl Log {
-    /// The first bytes of the log, uncompressed; empty for standard input, which can be read once alone.
+    /// The first bytes of the log, uncompressed; empty for what can be read once alone. `None` where it is none.
     ///
     /// # Errors
     /// When the file cannot be read, or its content is not a log's.
     pub(super) fn begin(&self) -> anyhow::Result<Option<Vec<u8>>> {
-        if self.path.is_none() {
+        if self.stream {
             return Ok(Some(Vec::new()));
         }
         let text = self.beginning().with_context(|| format!("cannot read `{}`", self.name))?;
@@ -145,9 +177,9 @@ impl Log {
         decompressed(Metered { source, meter: meter.clone() })
     }
 
-    /// Whether it is standard input, whose content is judged as it is read.
-    pub(super) fn is_stdin(&self) -> bool {
-        self.path.is_none()
+    /// Whether it can be read once alone; its content is judged as it is read.
+    pub(super) fn is_stream(&self) -> bool {
+        self.stream
     }
 }
 
@@ -157,15 +189,27 @@ pub(super) fn is_damage(error: &io::Error) -> bool {
     matches!(error.kind(), InvalidData | InvalidInput | Other | UnexpectedEof)
 }
 
+/// What is neither JSON lines nor binary.
+const TEXT: &str = "something else";
+
+/// Whether any line is a record; what else there is may be damage.
+fn has_records(text: &[u8]) -> bool {
+    first_time(text).is_some()
+}
+
 /// What a text is, when it is not lines of JSON.
 fn judge(text: &[u8]) -> Option<&'static str> {
+    if has_records(text) {
+        return None;
+    }
     if text.contains(&0) {
         return Some("binary");
     }
-    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start).filter(|line| !line.is_empty());
+    let lines = text.split(|byte| *byte == b'\n').map(|line| bare(line).trim_ascii_start());
+    let mut lines = lines.filter(|line| !line.is_empty());
     let any = lines.clone().next().is_some();
     let json = lines.any(|line| line.first() == Some(&b'{'));
-    (any && !json).then_some("something else")
+    (any && !json).then_some(TEXT)
 }
 
 struct Metered {
@@ -192,14 +236,5 @@ fn decompressed(mut source: Metered) -> io::Result<Box<dyn Read + Send>> {
         }
     }
     let whole = io::Cursor::new(magic.get(..have).unwrap_or_default().to_vec()).chain(source);
-    Ok(match magic {
-        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(128 << 10, whole))),
-        // A frame, or one that is to be skipped, with more behind it.
-        [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
-            let mut decoder = zstd::stream::read::Decoder::new(whole)?;
-            decoder.window_log_max(WINDOW_LOG)?;
-            Box::new(decoder)
-        }
-        _ => Box::new(whole),
-    })
+    Ok(if Kind::of(&magic).is_some() { Box::new(Frames::new(Box::new(whole))) } else { Box::new(whole) })
 }
