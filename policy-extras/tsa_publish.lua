@@ -239,8 +239,8 @@ function Connection:request(body, content_type)
   end
   request:body(body)
   local ok, response, text = pcall(function()
-    local response = request:send()
-    return response, response:text()
+    local answer = request:send()
+    return answer, answer:text()
   end)
   if not ok then
     return 0, (tostring(response):gsub('\n.*', ''))

@@ -30,10 +30,8 @@ end
 
 -- nil when the daemon has no such endpoint.
 local function connect(url, path)
-  local options
-  if endpoint.authorization() then
-    options = { headers = { Authorization = endpoint.authorization() } }
-  end
+  local authorization = endpoint.authorization()
+  local options = authorization and { headers = { Authorization = authorization } } or nil
   local ok, stream =
     pcall(kumo.http.connect_websocket, endpoint.websocket_address(url, path), options)
   if ok then

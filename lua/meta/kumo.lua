@@ -148,6 +148,7 @@ kumo.uncached_glob = kumo.fs.uncached_glob
 kumo.open = kumo.fs.open
 kumo.read_dir = kumo.fs.read_dir
 
+---@class kumo.shaping
 kumo.shaping = {}
 
 ---@class kumo.ShapingLoadOptions
@@ -180,7 +181,7 @@ local Shaping = {}
 function Shaping:get_egress_path_config(domain, source, site) end
 
 --- The rules that match a log record, by the domain of its first recipient.
----@param record table
+---@param record kumo.LogRecord
 ---@return table[]
 function Shaping:match_rules(record) end
 

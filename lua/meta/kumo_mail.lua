@@ -108,6 +108,7 @@ function kumo.configure_bounce_classifier(options) end
 ---@param options kumo.LogDispositionHook
 function kumo.configure_log_disposition_hook(options) end
 
+---@class kumo.aaa
 kumo.aaa = {}
 
 ---@class kumo.AccessLog
@@ -175,7 +176,23 @@ function kumo.invoke_get_egress_path_config(domain, source, site) end
 ---@return kumo.QueueConfig
 function kumo.invoke_get_queue_config(queue) end
 
-kumo.api = { admin = { suspend_ready_q = {}, suspend = {}, bounce = {} }, inject = {} }
+---@class kumo.api
+kumo.api = {}
+
+---@class kumo.api.admin
+kumo.api.admin = {}
+
+---@class kumo.api.admin.suspend_ready_q
+kumo.api.admin.suspend_ready_q = {}
+
+---@class kumo.api.admin.suspend
+kumo.api.admin.suspend = {}
+
+---@class kumo.api.admin.bounce
+kumo.api.admin.bounce = {}
+
+---@class kumo.api.inject
+kumo.api.inject = {}
 
 ---@class kumo.Suspension
 ---@field campaign? string

@@ -7,10 +7,15 @@ local describe, it, before_each, assert =
 local endpoint = require 'policy-extras.tsa_endpoint'
 
 -- Stands in for the network: answers each GET as `answer` says, and keeps what was asked.
+---@type table[], fun(url: string): integer, string?
 local asked, answer
 
 local function pretend_network()
-  asked, answer = {}, nil
+  asked = {}
+  answer = function()
+    error 'the test says no answer'
+  end
+  ---@param options kumo.HttpClientOptions
   kumo.http.build_client = function(options)
     local client = {}
     function client.get(_, url)
@@ -87,6 +92,7 @@ describe('authorize', function()
   it('refuses all else, and says what it takes', function()
     for _, given in ipairs { 5, {}, { user = 'tsa' }, { token = true } } do
       assert.error_matches(function()
+        ---@diagnostic disable-next-line: param-type-mismatch
         endpoint.authorize(given)
       end, '^option `authorization`: expected the value of the header')
     end
@@ -95,6 +101,7 @@ describe('authorize', function()
   it('keeps what it had when it refuses', function()
     endpoint.authorize 'Bearer abc'
     assert.has_error(function()
+      ---@diagnostic disable-next-line: param-type-mismatch
       endpoint.authorize {}
     end)
     assert.equal('Bearer abc', endpoint.authorization())

@@ -7,5 +7,6 @@ mod replay_daemon;
 mod schema;
 mod spec;
 mod stubs;
+mod stubs_testing;
 mod up;
 mod world;
