@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::stubs::{Names, Stubs, names, same};
 
 /// A spec that writes down what there is.
-const SPEC: &str = include_str!("stubs_spec.lua");
+const SPEC: &str = include_str!("stubs_found.lua");
 
 /// Classes of option tables.
 const OPTIONS: &[&str] = &[
