@@ -11,8 +11,10 @@ local URL = 'http://daemon:8008'
 local GONE = 'the other end is gone'
 
 -- Websockets by path: what comes in each read, or an error in the place of a connection.
+---@type table<string, any>
 local sockets
 -- What was asked, applied, and said.
+---@type table[], table[], string[]
 local asked, applied, errors
 
 local function stream(reads)
@@ -78,10 +80,11 @@ describe('wait_before_retry', function()
 end)
 
 describe('on our host', function()
+  ---@type fun(changes: table[])
   local refuse
 
   before_each(function()
-    refuse = function() end
+    refuse = function(_) end
     kumo.shaping.set_overrides = function(owner, changes)
       assert.equal(URL, owner)
       refuse(changes)
@@ -278,6 +281,7 @@ end)
 
 describe('on an existing kumod with an authorization', function()
   -- What the daemon answers each time it is asked.
+  ---@type table[], integer
   local rounds, round
 
   before_each(function()
@@ -334,6 +338,7 @@ describe('on an existing kumod with an authorization', function()
 end)
 
 describe('run', function()
+  ---@type string[]
   local warnings
 
   -- Runs until it has been connected so often.
