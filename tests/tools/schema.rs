@@ -43,6 +43,15 @@ fn the_schema_that_is_shipped_is_the_one_that_is_printed() {
 }
 
 #[test]
+fn wrong_usage_says_what_to_type() {
+    let output = Command::new(env!("CARGO_BIN_EXE_tsa")).args(["schema", "out.json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("unexpected argument 'out.json'"), "{said}");
+    assert!(said.contains("Usage: tsa schema > shaping.schema.json\n"), "{said}");
+}
+
+#[test]
 fn help_says_how_editors_find_it() {
     let output = Command::new(env!("CARGO_BIN_EXE_tsa")).args(["schema", "--help"]).output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
@@ -64,8 +73,10 @@ fn real_shaping_files_are_valid() {
     let validator = validator();
     let data = std::env::var("KUMO_TSA_DATA").map_or_else(|_| root("../shared/data"), PathBuf::from);
     let real = std::fs::read_dir(data.join("shaping")).into_iter().flatten().map(|entry| entry.unwrap().path());
-    let own = NAMING.iter().chain(&["tests/fixtures/explain/base.toml", "tests/fixtures/explain/mine.toml"]);
-    let files: Vec<PathBuf> = own.map(|file| root(file)).chain(real).collect();
+    let folders = ["tests/fixtures/explain", "tests/fixtures/guide", "tests/fixtures/check/clean"];
+    let fixtures = folders.iter().flat_map(|folder| std::fs::read_dir(root(folder)).unwrap());
+    let fixtures = fixtures.map(|entry| entry.unwrap().path());
+    let files: Vec<PathBuf> = NAMING.iter().map(|file| root(file)).chain(fixtures).chain(real).collect();
     for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "toml")) {
         assert_eq!(complaints(&validator, &read(file)), [""; 0], "{}", file.display());
     }
@@ -94,6 +105,22 @@ const VALUES: &[&str] = &[
     "idle_timeout = -1",
     "idle_timeout = 'soon'",
     "idle_timeout = true",
+    "idle_timeout = '5 minuts'",
+    "idle_timeout = '5'",
+    "idle_timeout = ' 1.5h30m '",
+    "idle_timeout = '1. h'",
+    "idle_timeout = '1h 30'",
+    "idle_timeout = '-1h'",
+    "idle_timeout = ''",
+    "idle_timeout = 0",
+    "idle_timeout = 18446744073",
+    "idle_timeout = 18446744074",
+    "connection_limit = '0'",
+    "connection_limit = '0_010'",
+    "connection_limit = 'local:0'",
+    "max_message_rate = '0/min'",
+    "max_message_rate = '1/0m'",
+    "max_message_rate = '1/min,max_burst=0'",
     "max_message_rate = '1,000/5m,max_burst=1'",
     "max_message_rate = 'local:1/day'",
     "max_message_rate = '1/fortnight'",
@@ -109,6 +136,13 @@ const VALUES: &[&str] = &[
     "enable_rset = 'true'",
     "skip_hosts = ['10.0.0.0/8']",
     "skip_hosts = '10.0.0.0/8'",
+    "skip_hosts = ['::1', '10.0.0.1', '::/0', 'fe80::1:2/128', '0.0.0.0/32', '::ffff:10.0.0.1']",
+    "skip_hosts = ['10.0.0.0/33']",
+    "skip_hosts = ['10.0.0']",
+    "skip_hosts = ['10.0.0.256']",
+    "skip_hosts = ['::1/129']",
+    "skip_hosts = ['mx.example.com']",
+    "skip_hosts = [1]",
     "rustls_cipher_suites = [1]",
     "ehlo_domain = 'a'",
     "ehlo_domain = 1",
@@ -138,6 +172,25 @@ const FILES: &[&str] = &[
     "['a.com']\nprovider_max_message_rate = '1/s'",
     "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = '1h'",
     "[['a.com'.automation]]\nregex = ['x', 'y']\naction = ['Suspend', 'Bounce']\nduration = 60\nmatch_internal = true",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = 0",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = '0s'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = '0.5s'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = 0.5",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = '1 fortnight'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = '1h'\ntrigger = {Threshold = '0/5m'}",
+    "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'\nduration = '1h'\ntrigger = {Threshold = '3/5m,max_burst=1'}",
+    "[['a.com'.automation]]\nregex = 'x'\naction = []\nduration = '1h'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = {SetConfig = {name = 'max_ready'}}\nduration = '1h'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = {SetConfig = {name = 'max_ready', value = 1, unit = 's'}}\nduration = '1h'",
+    "[['a.com'.automation]]\nregex = 'x'\naction = {SetConfig = {name = 'max_reddy', value = 1}}\nduration = '1h'",
+    "[['a.com'.automation]]\naction = 'Suspend'\nduration = '1h'",
+    "[a.com]\nmax_ready = 1",
+    "['a.com'.automation]\nregex = 'x'\naction = 'Suspend'\nduration = '1h'",
+    "['a.com']\nautomation = 'x'",
+    "['a.com']\nmatch = [{MXSuffix = '.a'}]",
+    "[provider]\np = 1",
+    "[provider.p]\nmatch = {MXSuffix = '.a'}",
+    "[[provider.p.automation]]\nregex = 'x'\naction = 'SuspendTenant'\nduration = '1h'",
     "[['a.com'.automation]]\nregex = []\naction = 'Suspend'\nduration = '1h'",
     "[['a.com'.automation]]\nregex = 'x'\naction = 'Suspend'",
     "[['a.com'.automation]]\nregex = 'x'\naction = 'Stop'\nduration = '1h'",
