@@ -167,6 +167,14 @@ impl Stage {
         host
     }
 
+    /// Waits until hosts know what the daemons that they follow have decided.
+    pub(super) async fn tell(&self) {
+        let hosts = self.cast().hosts.clone();
+        for host in hosts {
+            host.hear().await;
+        }
+    }
+
     pub(super) fn add_provider(&self, provider: Provider) -> Arc<Provider> {
         let provider = Arc::new(provider);
         self.cast().providers.push(provider.clone());
