@@ -102,6 +102,13 @@ describe('options', function()
   end)
 end)
 
+-- Loads anew each time: what is pretended here cannot be kept.
+local function remember_nothing()
+  kumo.memoize = function(fn)
+    return fn
+  end
+end
+
 describe('files', function()
   local function loaded_by(shaper)
     shaper.load_shaping_data()
@@ -143,9 +150,8 @@ describe('files', function()
     endpoint.kind = function(url)
       return url == URL and 'existing' or 'state'
     end
-    local shaper = shaping:setup_with_automation { subscribe = { URL .. '/', 'http://other' } }
-    -- The first is asked by another text of its URL.
-    assert.same({ DEFAULT }, loaded_by(shaper))
+    local shaper = shaping:setup_with_automation { subscribe = { URL, 'http://other' } }
+    assert.same({ DEFAULT, URL .. '/get_config_v1/shaping.toml' }, loaded_by(shaper))
   end)
 
   it('include the overrides of all daemons on an existing kumod', function()
@@ -220,6 +226,8 @@ describe('files', function()
 end)
 
 describe('a path', function()
+  before_each(remember_nothing)
+
   it('has the options of the files, asked for with the epoch', function()
     load = function()
       return {
@@ -267,6 +275,7 @@ describe('tasks', function()
   end)
 
   it('bump the epoch when the data has changed, and survive what does not load', function()
+    remember_nothing()
     local hashes = { 'a', 'a', false, 'b' }
     local bumped, errors, round = {}, {}, 0
     load = function()
@@ -292,7 +301,7 @@ describe('tasks', function()
     kumo.log_error = function(message)
       errors[#errors + 1] = message
     end
-    shaping:setup_with_automation { cache_ttl = '1s' }
+    shaping:setup_with_automation {}
     assert.has_error(handlers['kumo.tsa.config.monitor'], 'enough')
     assert.same({ 1, 4 }, bumped)
     assert.same({ 'shaping data: line 1: nonsense' }, errors)
@@ -312,19 +321,15 @@ describe('validation', function()
     kumo.validation_failed = function()
       failed = failed + 1
     end
-    data = { errors = {}, warnings = {}, sources = {} }
+    data = { errors = {}, warnings = {}, referenced_sources = {} }
     load = function()
-      return {
-        get_errors = function()
-          return data.errors
-        end,
-        get_warnings = function()
-          return data.warnings
-        end,
-        get_referenced_sources = function()
-          return data.sources
-        end,
-      }
+      local answers = {}
+      for _, what in ipairs { 'errors', 'warnings', 'referenced_sources' } do
+        answers['get_' .. what] = function()
+          return data[what]
+        end
+      end
+      return answers
     end
     kumo.get_event_registrars = function()
       return { {} }
@@ -384,7 +389,7 @@ describe('validation', function()
   end)
 
   it('fails for sources that no file of sources defines', function()
-    data.sources = { ['ip-9'] = { 'a.toml:3', 'b.toml:4' }, ['ip-1'] = { 'a.toml:5' } }
+    data.referenced_sources = { ['ip-9'] = { 'a.toml:3', 'b.toml:4' }, ['ip-1'] = { 'a.toml:5' } }
     package.loaded['policy-extras.sources'] = {
       defines_source = function(_, name)
         return name == 'ip-1'
