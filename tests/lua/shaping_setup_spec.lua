@@ -198,7 +198,7 @@ describe('files', function()
     end)
 
     it('leave no file when they do not load', function()
-      local fetched
+      local fetched = ''
       load = function(files)
         fetched = files[2]
         error('line 1: nonsense', 0)
@@ -253,7 +253,7 @@ describe('tasks', function()
   it('begin with `setup_publish`, one for each daemon', function()
     local tasks = {}
     kumo.spawn_task = function(task)
-      tasks[#tasks + 1] = { task.event_name, task.args[1] }
+      tasks[#tasks + 1] = { task.event_name, (task.args or {})[1] }
     end
     kumo.configure_log_hook = function() end
     local options = { publish = { URL }, subscribe = { URL, 'http://other', URL } }
@@ -309,9 +309,8 @@ describe('tasks', function()
 end)
 
 describe('validation', function()
-  ---@type string[], integer
-  local printed, failed
-  local data
+  ---@type string[], integer, table
+  local printed, failed, data
 
   before_each(function()
     printed, failed = {}, 0
