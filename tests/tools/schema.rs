@@ -5,6 +5,7 @@ use std::process::Command;
 
 use jsonschema::Validator;
 use kumo_tsa_core::shaping::{Source, options, parse};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -238,4 +239,122 @@ fn a7_every_default_is_valid() {
         let file = json!({ "default": { spec.name: value } });
         assert!(validator.is_valid(&file), "{}", spec.name);
     }
+}
+
+/// A file with something of everything.
+fn everything() -> Value {
+    json!({
+        "default": {
+            "connection_limit": 10, "enable_tls": "Required", "idle_timeout": "5s", "mx_rollup": false,
+            "additional_connection_limits": {"shared": 5}, "prohibited_hosts": ["127.0.0.0/8"],
+            "automation": [{"regex": "a", "action": "Suspend", "duration": "1h"}],
+        },
+        "provider": {"p": {
+            "match": [{"MXSuffix": ".a.example"}, {"DomainSuffix": "b.example"}],
+            "provider_connection_limit": 4, "provider_max_message_rate": "1/s",
+            "sources": {"ip-1": {"provider_source_selection_rate": "3/min", "max_ready": 5}},
+        }},
+        "c.example": {
+            "replace_base": true, "smtp_port": 26, "tls_private_key": {"key_data": "x"},
+            "sources": {"ip-1": {"max_message_rate": "1/min"}},
+            "automation": [
+                {"regex": ["a", "b"], "trigger": {"Threshold": "2/hr"}, "duration": 60, "match_internal": true,
+                 "action": ["Bounce", {"SetConfig": {"name": "max_message_rate", "value": "1/min"}}]},
+            ],
+        },
+    })
+}
+
+/// What stands in for something.
+fn odd() -> impl Strategy<Value = Value> {
+    proptest::sample::select(vec![
+        json!(0),
+        json!(1),
+        json!(-1),
+        json!(1.5),
+        json!(70_000),
+        json!(true),
+        json!(""),
+        json!("x"),
+        json!("1h"),
+        json!("0s"),
+        json!("1/min"),
+        json!("0/min"),
+        json!("local:1/min"),
+        json!("1/min,max_burst=2"),
+        json!("local:3"),
+        json!("::1"),
+        json!("Suspend"),
+        json!("Immediate"),
+        json!("Threshold"),
+        json!("Required"),
+        json!("max_ready"),
+        json!([]),
+        json!({}),
+        json!([1]),
+        json!(["x"]),
+        json!([[]]),
+        json!([{}]),
+        json!({"x": 1}),
+        json!({"x": {}}),
+        json!({"key_data": 1}),
+        json!({"Threshold": 5}),
+        json!({"Threshold": "5/m"}),
+        json!({"SetConfig": {"name": "max_ready", "value": 5}}),
+        json!([{"HostName": "x"}]),
+        json!({"MXSuffix": ".a", "HostName": "b"}),
+        json!({"connection_limit": 5}),
+    ])
+}
+
+/// How many values there are within a value, itself included.
+fn size(value: &Value) -> usize {
+    let inner: usize = match value {
+        Value::Array(list) => list.iter().map(size).sum(),
+        Value::Object(map) => map.values().map(size).sum(),
+        _ => 0,
+    };
+    inner + 1
+}
+
+/// Changes the value of this number, counted from the outside in.
+fn change(value: &mut Value, number: usize, with: &dyn Fn(&mut Value)) {
+    if number == 0 {
+        return with(value);
+    }
+    let inner: Vec<&mut Value> = match value {
+        Value::Array(list) => list.iter_mut().collect(),
+        Value::Object(map) => map.values_mut().collect(),
+        _ => Vec::new(),
+    };
+    let mut before = 1;
+    for one in inner {
+        let more = size(one);
+        if number < before + more {
+            return change(one, number - before, with);
+        }
+        before += more;
+    }
+}
+
+#[test]
+fn a7_the_schema_and_the_loader_agree_on_what_is_odd() {
+    let validator = validator();
+    let config = ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() };
+    let key = "connection_limit|max_redy|regex|value|match|x";
+    proptest!(config, |(at in any::<prop::sample::Index>(), odd in odd(), key in key, how in 0..3)| {
+        let mut file = everything();
+        let number = at.index(size(&file) - 1) + 1;
+        change(&mut file, number, &|value| match (how, value) {
+            (0, Value::Object(map)) => drop(map.insert(key.clone(), odd.clone())),
+            (1, Value::Object(map)) => {
+                let first = map.keys().next().cloned();
+                first.and_then(|first| map.remove(&first));
+            }
+            (_, value) => *value = odd.clone(),
+        });
+        let complaints: Vec<_> = validator.iter_errors(&file).map(|error| error.to_string()).collect();
+        let said = parse(&Source::new("x.json", file.to_string())).err().map(|findings| findings.to_string());
+        prop_assert_eq!(complaints.is_empty(), said.is_none(), "{}\n{:?}\n{:?}", file, complaints, said);
+    });
 }

@@ -431,9 +431,7 @@ fn misuse_within_a_spec_is_told() {
 
 #[test]
 fn a_spec_that_forgets_to_require_is_told_what_to_write() {
-    let hint = |name| {
-        format!("begin with\n    local testing = require 'testing'\n    local {name} = testing.{name}\n")
-    };
+    let hint = |name| format!("begin with\n    local testing = require 'testing'\n    local {name} = testing.{name}\n");
     let folder = Folder::new().file("a_spec.lua", "describe('x', function() end)");
     folder.run(&[]).ends_with(2, &hint("describe"));
     let folder = Folder::new().file("a_spec.lua", "require('testing').it('x', function() assert.equal(1, 1) end)");

@@ -308,6 +308,16 @@ async fn every_field_of_an_option_table_is_described() {
     same("kumo.HttpListener", stubs.class("kumo.HttpListener"), &listener);
 }
 
+#[test]
+fn the_options_of_a_path_are_explained_as_in_shaping_files() {
+    let text = read(&root("lua/meta/kumo_config.lua"));
+    for option in kumo_tsa_core::shaping::options() {
+        let field = text.lines().find(|line| line.starts_with(&format!("---@field {}? ", option.name))).unwrap();
+        assert!(field.contains(option.doc), "{field}");
+        assert_eq!(field.contains(&format!("Default: `{}`", option.default)), option.default != "nil", "{field}");
+    }
+}
+
 #[tokio::test]
 async fn every_description_is_lua() {
     let bench = Bench::new();

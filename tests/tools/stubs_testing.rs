@@ -81,7 +81,8 @@ fn what_specs_get_is_described() {
 #[test]
 fn every_field_of_a_record_is_described() {
     let stubs = Stubs::load();
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("runtime/mail/log/record.rs")).unwrap();
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("runtime/mail/log/record.rs")).unwrap();
     let row = text.split_once("struct Row<'a> {").unwrap().1.split_once("\n}").unwrap().0;
     let fields = row.lines().filter_map(|line| line.trim().split_once(": ")).map(|(name, _)| name);
     let written = names(fields.map(|name| if name == "kind" { "type" } else { name }));
