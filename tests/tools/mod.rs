@@ -8,5 +8,6 @@ mod schema;
 mod spec;
 mod stubs;
 mod stubs_testing;
+mod stubs_types;
 mod up;
 mod world;
