@@ -221,6 +221,7 @@ function mod:setup(files)
   if configured ~= nil then
     error('sources:setup has been called before; give it all files at once', 2)
   end
+  ---@cast files any
   if type(files) == 'string' or (type(files) == 'table' and (files.source or files.pool)) then
     files = { files }
   end

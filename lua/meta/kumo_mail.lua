@@ -6,7 +6,7 @@
 local kumo = {}
 
 ---@class kumo.HttpListener
----@field listen? string `ip:port`. Default: `127.0.0.1:8000`, of a daemon `127.0.0.1:8008`.
+---@field listen? string `ip:port`. Default: `127.0.0.1:8000`.
 ---@field hostname? string for a certificate that is made up. Default: the machine's.
 ---@field use_tls? boolean Default: `false`; without a certificate one is made up.
 ---@field tls_certificate? kumo.KeySource in PEM form

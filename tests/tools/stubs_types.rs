@@ -13,13 +13,12 @@ fn sample(kind: &str) -> Option<String> {
     }
     let text = match kind {
         "boolean" => "true",
-        "integer" => "5",
+        "integer" | "kumo.Limit" => "5",
         "number" => "1.5",
         "string" => "'127.0.0.1'",
         "table" => "{}",
         "kumo.Duration" => "'5s'",
         "kumo.Throttle" => "'1/s'",
-        "kumo.Limit" => "5",
         "kumo.KeySource" => "{ key_data = 'x' }",
         "kumo.Refresh" => "'Epoch'",
         "kumo.Level" => "'Warn'",
