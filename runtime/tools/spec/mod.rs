@@ -48,7 +48,8 @@ A spec is a file that ends in _spec.lua:
       end)
     end)
 
-Every test runs in a Lua context of its own, in which the folder of the spec is /opt/kumomta/etc/policy.
+Every test runs in a Lua context of its own, in which the folder of the spec is /opt/kumomta/etc/policy. What else `testing`
+has, from daemons and mail hosts to time under control, /opt/kumomta/share/lua/meta/testing_world.lua lists.
 
     tsa test                          all specs below the folder you are in
     tsa test policy/ --filter 'split|join'
