@@ -174,8 +174,12 @@ fn what_a_daemon_has_decided_holds_at_once() {
         hold 'shop'
         local host = testing.host { shaping = RULES, daemons = { daemon } }
         same(host:suspensions()[1].tenant, 'shop', 'what was decided before')
+        testing.freeze()
         hold 'bank'
-        for _, tenant in ipairs { 'shop', 'bank', 'club' } do
+        same(#host:suspensions(), 1, 'while time stands still')
+        testing.thaw()
+        hold 'gym'
+        for _, tenant in ipairs { 'shop', 'bank', 'gym', 'club' } do
           host:inject { to = 'a@one.example', headers = { ['X-Tenant'] = tenant } }
         end
         testing.advance '10 minutes'
@@ -208,6 +212,23 @@ fn who_follows_no_daemon_is_not_waited_for_for_ever() {
         ),
     );
     assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn how_full_the_machine_is_is_no_matter() {
+    let policy = "local kumo = require 'kumo'
+        kumo.on('init', function()
+          for _, name in ipairs { 'data', 'meta' } do
+            kumo.define_spool { name = name, path = '/var/spool/kumomta/' .. name, min_free_space = '100%' }
+          end
+          kumo.configure_local_logs { log_dir = '/var/log/kumomta', min_free_space = '100%' }
+          kumo.start_esmtp_listener { listen = '127.0.0.1:2525' }
+        end)";
+    let spec = "local host = testing.host { policy = 'init.lua' }
+        host:inject { to = 'a@one.example' }
+        testing.advance '1 minute'
+        same(#host:deliveries(), 1)";
+    play_with(&[("init.lua", policy)], spec);
 }
 
 #[test]

@@ -52,7 +52,8 @@ impl Hands {
         std::mem::replace(&mut *frozen, held).is_some()
     }
 
-    fn is_frozen(&self) -> bool {
+    /// Whether time passes in [`advance`](Self::advance) alone.
+    pub(super) fn is_frozen(&self) -> bool {
         self.frozen.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 

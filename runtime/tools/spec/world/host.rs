@@ -111,10 +111,11 @@ impl MailHost {
         Ok(host)
     }
 
-    /// Waits until what its daemons have decided holds here. For a policy that does not subscribe it is waited once.
+    /// Waits until what its daemons have decided holds here. For a policy that does not subscribe it is waited once; while
+    /// time stands still, no news comes at all.
     pub(super) async fn hear(&self) {
         let is_running = self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        if !is_running || self.deaf.load(Ordering::Relaxed) {
+        if !is_running || self.deaf.load(Ordering::Relaxed) || self.stage.hands.is_frozen() {
             return;
         }
         for _ in 0..TURNS {
