@@ -109,10 +109,8 @@ pub(in crate::mail) struct Room {
 impl Room {
     /// What has to be free where a real folder is.
     pub(in crate::mail) fn new(host: &Host, folder: PathBuf, space: Least, inodes: Least) -> Self {
-        let (space, inodes) = match host.slot(Plenty::default).0.load(Ordering::Relaxed) {
-            true => (Least::Count(0), Least::Count(0)),
-            false => (space, inodes),
-        };
+        let plenty = host.slot(Plenty::default).0.load(Ordering::Relaxed);
+        let (space, inodes) = if plenty { (Least::Count(0), Least::Count(0)) } else { (space, inodes) };
         Self { folder, space, inodes, found: Mutex::default() }
     }
 
