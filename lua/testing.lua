@@ -9,7 +9,8 @@
 --     end)
 --   end)
 --
--- Every test runs in a Lua context of its own: the spec is loaded anew, and only that test runs.
+-- Every test runs in a Lua context of its own: the spec is loaded anew, and only that test runs. What editors know of this
+-- module stands in `meta/testing.lua`.
 local native = ...
 
 if type(native) ~= 'table' then
@@ -22,7 +23,6 @@ local setmetatable, getmetatable, tostring, type = setmetatable, getmetatable, t
 local xpcall, find = xpcall, string.find
 local concat, sort, pack, unpack = table.concat, table.sort, table.pack, table.unpack
 
----@class testing
 local testing = {}
 
 -- Values as people read them -----------------------------------------------------------------------------------------
@@ -363,33 +363,8 @@ function chain(negated)
   })
 end
 
---- Assertions as `luassert` names them: `assert(value)`, `assert.equal(expected, actual)`, `assert.is_not_nil(value)`,
---- `assert.are.same(..)`. A text after the arguments is shown when it fails.
----@class testing.Assert
----@field equal fun(expected: any, actual: any, message?: string) `==`
----@field same fun(expected: any, actual: any, message?: string) all the way down
----@field is_true fun(value: any, message?: string)
----@field is_false fun(value: any, message?: string)
----@field is_nil fun(value: any, message?: string)
----@field is_not_nil fun(value: any, message?: string)
----@field truthy fun(value: any, message?: string)
----@field falsy fun(value: any, message?: string)
----@field is_string fun(value: any, message?: string)
----@field is_number fun(value: any, message?: string)
----@field is_table fun(value: any, message?: string)
----@field is_function fun(value: any, message?: string)
----@field is_near fun(expected: number, actual: number, tolerance: number, message?: string)
----@field matches fun(pattern: string, text: string, init?: integer, plain?: boolean) a Lua pattern
----@field has_error fun(fn: function, expected?: any, message?: string): any what it raised
----@field has_no_error fun(fn: function, message?: string)
----@field error_matches fun(fn: function, pattern: string, init?: integer, plain?: boolean): any what it raised
----@field is_unique fun(list: table, message?: string)
----@field is testing.Assert
----@field are testing.Assert
----@field has testing.Assert
----@field is_not testing.Assert
----@field are_not testing.Assert
----@overload fun(value: any, message?: any, ...): any
+-- Assertions as `luassert` names them: `assert(value)`, `assert.equal(expected, actual)`, `assert.is_not_nil(value)`,
+-- `assert.are.same(..)`. A text after the arguments is shown when it fails.
 testing.assert = setmetatable({}, {
   __index = function(_, key)
     return named(key, false)

@@ -265,6 +265,7 @@ end
 
 -- The options of an egress path. A queue for records has its own.
 local function get_egress_path_config(domain, egress_source, site_name)
+  ---@cast configured -?
   if configured.publisher and configured.publisher:owns(domain) then
     return kumo.make_egress_path(configured.publisher.path_config())
   end
@@ -335,6 +336,7 @@ kumo.on('kumo.tsa.config.monitor', function()
   local known
   while true do
     local ok, hash = pcall(function()
+      ---@cast configured -?
       return configured.load():hash()
     end)
     if not ok then

@@ -22,8 +22,8 @@ local utils = require 'policy-extras.policy_utils'
 local mod = {}
 
 ---@class sources.Data
----@field source table<string, table> options by name
----@field pool table<string, table> members and options by name
+---@field source? table<string, table> options by name
+---@field pool? table<string, table> members and options by name
 
 ---@alias sources.File string | sources.Data
 
@@ -38,11 +38,12 @@ local function name_of(file, index)
 end
 
 ---@param files sources.File[]
----@return sources.Data
+---@return { source: table<string, table>, pool: table<string, table> }
 local function load_files(files)
   local merged = { source = {}, pool = {} }
   for index, file in ipairs(files) do
     local data = type(file) == 'string' and utils.load_json_or_toml_file(file) or file
+    ---@cast data table
     for section, entries in pairs(data) do
       local place = name_of(file, index)
       if not SECTIONS[section] then
@@ -97,6 +98,7 @@ local function pool_options(name, entry)
 end
 
 local function look_up(section, name)
+  ---@cast configured -?
   local entry = cached_load(configured)[section][name]
   if entry == nil then
     error(
@@ -219,9 +221,11 @@ function mod:setup(files)
   if configured ~= nil then
     error('sources:setup has been called before; give it all files at once', 2)
   end
+  ---@cast files any
   if type(files) == 'string' or (type(files) == 'table' and (files.source or files.pool)) then
     files = { files }
   end
+  ---@cast files sources.File[]
   if type(files) ~= 'table' then
     error('sources:setup: expected a list of files, got ' .. type(files), 2)
   end

@@ -80,8 +80,8 @@ function mod.get(url, timeout)
     request:header('Authorization', authorization)
   end
   local ok, response, body = pcall(function()
-    local response = request:send()
-    return response, response:text()
+    local answer = request:send()
+    return answer, answer:text()
   end)
   client:close()
   if not ok then
@@ -104,7 +104,7 @@ end, { name = 'tsa_daemon_kind', ttl = '5 minutes', capacity = 64 })
 ---@return 'state' | 'existing' | 'unknown'
 function mod.kind(url)
   local ok, kind = pcall(cached_kind, url)
-  return ok and kind or 'unknown'
+  return ok and kind --[[@as 'state' | 'existing']] or 'unknown'
 end
 
 return mod

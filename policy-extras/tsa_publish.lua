@@ -239,8 +239,8 @@ function Connection:request(body, content_type)
   end
   request:body(body)
   local ok, response, text = pcall(function()
-    local response = request:send()
-    return response, response:text()
+    local answer = request:send()
+    return answer, answer:text()
   end)
   if not ok then
     return 0, (tostring(response):gsub('\n.*', ''))
@@ -248,7 +248,7 @@ function Connection:request(body, content_type)
   local _, after = pcall(function()
     return tonumber(response:headers()['retry-after'])
   end)
-  return response:status_code(), text, type(after) == 'number' and after or nil
+  return response:status_code(), text, type(after) == 'number' and after >= 0 and after or nil
 end
 
 function Connection:post(body, content_type)
@@ -305,13 +305,13 @@ function Connection:tally(text, first, last, fates)
     fates[index] = self:fate(200)
   end
   local ok, answer = pcall(kumo.json_parse, text)
-  if not ok or type(answer) ~= 'table' then
+  if not ok or type(answer) ~= 'table' or type(answer.refused) ~= 'table' then
     return
   end
-  for _, refused in ipairs(answer.refused or {}) do
-    local index = first + refused.index
-    if index <= last then
-      fates[index] = self:fate(422, tostring(refused.error))
+  for _, refused in ipairs(answer.refused) do
+    local index = type(refused) == 'table' and math.tointeger(refused.index)
+    if index and index >= 0 and first + index <= last then
+      fates[first + index] = self:fate(422, tostring(refused.error))
     end
   end
 end

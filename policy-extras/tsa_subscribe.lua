@@ -30,10 +30,8 @@ end
 
 -- nil when the daemon has no such endpoint.
 local function connect(url, path)
-  local options
-  if endpoint.authorization() then
-    options = { headers = { Authorization = endpoint.authorization() } }
-  end
+  local authorization = endpoint.authorization()
+  local options = authorization and { headers = { Authorization = authorization } } or nil
   local ok, stream =
     pcall(kumo.http.connect_websocket, endpoint.websocket_address(url, path), options)
   if ok then
@@ -62,12 +60,12 @@ local function changes_of(frames, listed)
     local frame = decode(text)
     if frame.Begin then
       listed = {}
-    elseif frame.Put then
+    elseif type(frame.Put) == 'table' then
       changes[#changes + 1] = { Put = frame.Put }
       if listed then
         listed[#listed + 1] = frame.Put.key
       end
-    elseif frame.Delete then
+    elseif type(frame.Delete) == 'table' then
       changes[#changes + 1] = { Delete = frame.Delete }
     elseif frame.Ready and listed then
       -- What is not among them has ended while nobody listened.

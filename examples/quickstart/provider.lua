@@ -43,7 +43,7 @@ local function carried(conn)
 end
 
 -- Lua contexts come and go; what is memoized stays.
-local first_seen = kumo.memoize(function()
+local first_seen = kumo.memoize(function(_)
   return os.time()
 end, { name = 'first_seen', ttl = '1 day', capacity = 10000 })
 

@@ -5,14 +5,37 @@
 ---@class kumo
 local kumo = {}
 
+---@class kumo.amqp
 kumo.amqp = {}
+
+---@class kumo.crypto
 kumo.crypto = {}
+
+---@class kumo.dkim
 kumo.dkim = {}
+
+---@class kumo.dmarc
 kumo.dmarc = {}
+
+---@class kumo.dns
+kumo.dns = {}
+
+---@class kumo.kafka
 kumo.kafka = {}
+
+---@class kumo.nats
 kumo.nats = {}
+
+---@class kumo.redis
 kumo.redis = {}
+
+---@class kumo.spf
 kumo.spf = {}
+
+---@class kumo.uuid
+kumo.uuid = {}
+
+---@class kumo.xfer
 kumo.xfer = {}
 
 ---@deprecated not implemented in this version: raises

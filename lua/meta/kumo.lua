@@ -34,7 +34,7 @@ local kumo = {}
 ---@overload fun(event: 'throttle_insert_ready_queue', handler: fun(msg: kumo.Message))
 ---@overload fun(event: 'requeue_message', handler: fun(msg: kumo.Message, response: string, reasons: string[], increment: boolean, delay?: kumo.TimeDelta))
 ---@overload fun(event: 'smtp_client_rewrite_delivery_status', handler: fun(response: string, domain: string, tenant?: string, campaign?: string, routing_domain?: string): integer?)
----@overload fun(event: 'smtp_server_get_dynamic_parameters', handler: fun(listener: string, conn: kumo.ConnectionMeta): table?)
+---@overload fun(event: 'smtp_server_get_dynamic_parameters', handler: fun(listener: string, conn: kumo.ConnectionMeta): kumo.EsmtpListener?)
 ---@overload fun(event: 'smtp_server_connection_accepted', handler: fun(conn: kumo.ConnectionMeta))
 ---@overload fun(event: 'smtp_server_ehlo', handler: fun(domain: string, conn: kumo.ConnectionMeta, extensions: string[]): string[]?)
 ---@overload fun(event: 'smtp_server_auth_plain', handler: fun(authz: string, authc: string, password: string, conn: kumo.ConnectionMeta): boolean | kumo.AuthInfo)
@@ -148,6 +148,7 @@ kumo.uncached_glob = kumo.fs.uncached_glob
 kumo.open = kumo.fs.open
 kumo.read_dir = kumo.fs.read_dir
 
+---@class kumo.shaping
 kumo.shaping = {}
 
 ---@class kumo.ShapingLoadOptions
@@ -180,7 +181,7 @@ local Shaping = {}
 function Shaping:get_egress_path_config(domain, source, site) end
 
 --- The rules that match a log record, by the domain of its first recipient.
----@param record table
+---@param record kumo.LogRecord
 ---@return table[]
 function Shaping:match_rules(record) end
 

@@ -88,14 +88,18 @@ function kumo.make_egress_path(options) end
 ---@field max_age? kumo.Duration 7 days unless said
 ---@field egress_pool? string
 ---@field max_message_rate? kumo.Throttle
----@field protocol? { smtp?: table, custom_lua?: kumo.CustomLua, maildir_path?: string }
+---@field protocol? { smtp?: kumo.SmtpProtocol, custom_lua?: kumo.CustomLua, maildir_path?: string, dir_mode?: integer, file_mode?: integer } how messages leave. Default: SMTP.
 ---@field reap_interval? kumo.Duration
 ---@field refresh_interval? kumo.Duration
 ---@field refresh_strategy? kumo.Refresh
 ---@field timerwheel_tick_interval? kumo.Duration
----@field strategy? string
+---@field strategy? 'TimerWheel' | 'SkipList' | 'SingletonTimerWheel' | 'SingletonTimerWheelV2' without effect here
 ---@field provider_name? string
----@field shrink_policy? string
+---@field shrink_policy? { interval: kumo.Duration, policy: 'ShrinkDataAndMeta' | 'ShrinkData' | 'NoShrink' }[] accepted and without effect yet
+
+---@class kumo.SmtpProtocol
+---@field mx_list? (string | { name: string, addr: string })[] whom to talk to instead of the hosts of the domain's MX
+---@field treat_mx_list_as_secure? boolean
 
 ---@class kumo.CustomLua
 ---@field constructor string the event that makes the connection
@@ -113,6 +117,18 @@ function kumo.make_queue_config(options) end
 ---@field source_address? string
 ---@field remote_port? integer
 ---@field ttl? kumo.Duration
+---@field ha_proxy_server? string accepted and without effect yet, as all that follows
+---@field ha_proxy_source_address? string
+---@field socks5_proxy_server? string
+---@field socks5_proxy_source_address? string
+---@field socks5_proxy_username? string
+---@field socks5_proxy_password? string
+---@field suspend_when_unplumbed? kumo.SourceHealth
+---@field suspend_when_proxy_unhealthy? kumo.SourceHealth
+
+---@class kumo.SourceHealth
+---@field trigger 'Immediate' | { Threshold: string }
+---@field duration kumo.Duration
 
 ---@param options kumo.EgressSource
 ---@return kumo.EgressSource
@@ -120,8 +136,12 @@ function kumo.make_egress_source(options) end
 
 ---@class kumo.EgressPool
 ---@field name string
----@field entries { name: string, weight?: integer }[]
+---@field entries kumo.EgressPoolEntry[]
 ---@field ttl? kumo.Duration
+
+---@class kumo.EgressPoolEntry
+---@field name string
+---@field weight? integer Default: `1`.
 
 ---@param options kumo.EgressPool
 ---@return kumo.EgressPool

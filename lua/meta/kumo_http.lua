@@ -5,6 +5,7 @@
 ---@class kumo
 local kumo = {}
 
+---@class kumo.http
 kumo.http = {}
 
 ---@class kumo.HttpClient

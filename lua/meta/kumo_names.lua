@@ -5,6 +5,7 @@
 ---@class kumo
 local kumo = {}
 
+---@class kumo.dns
 kumo.dns = {}
 
 ---@class kumo.Mx
@@ -86,6 +87,7 @@ function kumo.dns.set_mx_negative_cache_ttl(ttl) end
 ---@param enabled boolean
 function kumo.dns.set_mta_sts_enabled(enabled) end
 
+---@class kumo.domain_map
 kumo.domain_map = {}
 
 --- A map by domain; `*.example.com` stands for what has no entry of its own.
@@ -93,6 +95,7 @@ kumo.domain_map = {}
 ---@return table<string, any>
 function kumo.domain_map.new(entries) end
 
+---@class kumo.cidr_map
 kumo.cidr_map = {}
 
 --- A map by network; an address finds the smallest network that holds it.

@@ -5,6 +5,7 @@
 ---@class kumo
 local kumo = {}
 
+---@class kumo.fs
 kumo.fs = {}
 
 ---@class kumo.File
@@ -63,6 +64,7 @@ function kumo.fs.metadata_for_path(path) end
 ---@return kumo.FileMetadata
 function kumo.fs.symlink_metadata_for_path(path) end
 
+---@class kumo.digest
 kumo.digest = {}
 
 ---@class kumo.Digest
@@ -120,6 +122,7 @@ function kumo.digest.sha3_384(...) end
 ---@return kumo.Digest
 function kumo.digest.sha3_512(...) end
 
+---@class kumo.uuid
 kumo.uuid = {}
 
 ---@class kumo.Uuid
@@ -147,6 +150,7 @@ function kumo.uuid.new_v7() end
 ---@return kumo.Uuid
 function kumo.uuid.parse(text) end
 
+---@class kumo.time
 kumo.time = {}
 
 ---@class kumo.Time

@@ -5,6 +5,7 @@
 ---@class kumo
 local kumo = {}
 
+---@class kumo.serde
 kumo.serde = {}
 
 ---@param text string
@@ -55,6 +56,7 @@ function kumo.serde.yaml_load(path) end
 ---@return string
 function kumo.serde.yaml_encode(value) end
 
+---@class kumo.encode
 kumo.encode = {}
 
 ---@param bytes string
@@ -113,6 +115,7 @@ function kumo.encode.hex_encode(bytes) end
 ---@return string
 function kumo.encode.hex_decode(text) end
 
+---@class kumo.regex
 kumo.regex = {}
 
 ---@class kumo.Regex
@@ -162,6 +165,7 @@ function Regex:replacen(text, n, with) end
 ---@return string[]
 function Regex:split(text) end
 
+---@class kumo.string
 kumo.string = {}
 
 ---@param text string

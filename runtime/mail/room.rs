@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use nix::sys::statvfs::statvfs;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
+
+use crate::host::Host;
 
 /// How often it is looked: several times a message would take a noticeable part of the time.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -84,6 +87,16 @@ pub(in crate::mail) struct Short {
 
 type Found = Result<Option<Short>, String>;
 
+/// Whether a host takes it that there is always room.
+#[derive(Default)]
+struct Plenty(AtomicBool);
+
+/// From now on whatever the policy of this host asks to be free is: where a host is tried out, the machine's disk is no
+/// matter.
+pub fn pretend_plenty(host: &Host) {
+    host.slot(Plenty::default).0.store(true, Ordering::Relaxed);
+}
+
 /// A folder that is looked at now and then; the error is that of the system.
 #[derive(Debug)]
 pub(in crate::mail) struct Room {
@@ -95,7 +108,9 @@ pub(in crate::mail) struct Room {
 
 impl Room {
     /// What has to be free where a real folder is.
-    pub(in crate::mail) fn new(folder: PathBuf, space: Least, inodes: Least) -> Self {
+    pub(in crate::mail) fn new(host: &Host, folder: PathBuf, space: Least, inodes: Least) -> Self {
+        let plenty = host.slot(Plenty::default).0.load(Ordering::Relaxed);
+        let (space, inodes) = if plenty { (Least::Count(0), Least::Count(0)) } else { (space, inodes) };
         Self { folder, space, inodes, found: Mutex::default() }
     }
 
@@ -130,16 +145,30 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::{Clock, Paths};
+
+    fn host() -> Host {
+        Host::new(Clock::system(), Paths::documented())
+    }
+
+    #[test]
+    fn where_plenty_is_pretended_nothing_is_short() {
+        let (folder, host) = (tempfile::tempdir().unwrap(), host());
+        let room = || Room::new(&host, folder.path().to_owned(), Least::Count(u64::MAX), Least::Percent(100.0)).short();
+        assert!(room().unwrap().is_some());
+        pretend_plenty(&host);
+        assert_eq!(room(), Ok(None));
+    }
 
     #[test]
     fn what_is_short_is_said() {
         let folder = tempfile::tempdir().unwrap();
-        let room = |space| Room::new(folder.path().to_owned(), space, Least::Count(0)).short();
+        let room = |space| Room::new(&host(), folder.path().to_owned(), space, Least::Count(0)).short();
         assert_eq!(room(Least::Count(0)), Ok(None));
         let short = room(Least::Count(u64::MAX)).unwrap().unwrap();
         assert_eq!((short.what, short.least), ("bytes", u64::MAX));
         assert!(short.free > 0);
-        assert!(Room::new("/no such folder".into(), Least::default(), Least::default()).short().is_err());
+        assert!(Room::new(&host(), "/no such folder".into(), Least::default(), Least::default()).short().is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -147,7 +176,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool");
         std::fs::create_dir(&path).unwrap();
-        let room = Room::new(path.clone(), Least::Count(0), Least::Count(0));
+        let room = Room::new(&host(), path.clone(), Least::Count(0), Least::Count(0));
         assert_eq!(room.short(), Ok(None));
         std::fs::remove_dir(&path).unwrap();
         assert_eq!(room.short(), Ok(None));

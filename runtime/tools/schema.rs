@@ -16,7 +16,7 @@ Examples:
 
 /// What `tsa schema` is asked: nothing.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(override_usage = "tsa schema > shaping.schema.json", after_help = EXAMPLES)]
 pub(super) struct Arguments {}
 
 /// Prints the schema.

@@ -98,6 +98,7 @@ describe('assertions of policies', function()
       utils.assert_matches('250 ok', '^4')
     end, 'expected a match of `^4` but got "250 ok"', 1, true)
     assert.has_error(function()
+      ---@diagnostic disable-next-line: param-type-mismatch
       utils.assert_matches(450, '^4')
     end)
   end)

@@ -34,6 +34,7 @@ local function provider()
 end
 
 describe('setup_with_automation', function()
+  ---@type testing.Daemon, testing.Host
   local daemon, host
 
   before_each(function()

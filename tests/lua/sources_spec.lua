@@ -118,10 +118,62 @@ describe('check', function()
     assert.equal(4, #findings)
   end)
 
+  it('says where something is no table', function()
+    for data, expected in pairs {
+      [{ source = 'x' }] = '`source` is no table, expected `[source."NAME"]`',
+      [{ pool = { p = 5 } }] = '`pool.p` is no table',
+      ['/no/such.toml'] = '/no/such.toml',
+    } do
+      local findings = sources:check { data }
+      assert.equal(1, #findings)
+      assert.is_truthy(findings[1]:find(expected, 1, true), findings[1])
+    end
+  end)
+
+  it('names the member of a pool whose weight is none', function()
+    local findings =
+      sources:check { { source = { a = {} }, pool = { p = { a = { weight = 'x' } } } } }
+    assert.equal(1, #findings)
+    assert.matches('^pool `p`: member `a`: ', findings[1])
+  end)
+
   it('says which file has a section that there is none of', function()
     assert.same(
       { 'table 1 of `sources:setup`: unknown field `sources`, expected `source` or `pool`' },
       sources:check { { sources = {} } }
     )
+  end)
+end)
+
+describe('for others', function()
+  local sources = require 'policy-extras.sources'
+  local data = { source = { a = {} }, pool = { p = { b = {} } } }
+
+  it('a source is defined or not, once there are files', function()
+    assert.is_nil(sources:defines_source 'a')
+    sources:setup(data)
+    assert.is_true(sources:defines_source 'a')
+    assert.is_true(sources:defines_source 'unspecified')
+    assert.is_false(sources:defines_source 'b')
+  end)
+
+  it('validation fails for each finding', function()
+    local policy = policy_of [[{ source = { a = {} }, pool = { p = { b = {} } } }
+      local kumo = require 'kumo'
+      local found = {}
+      print = function(line) found[#found + 1] = line end
+      kumo.validation_failed = function() found[#found + 1] = 'failed' end
+      kumo.on('found', function() return found end)]]
+    policy:call 'validate_config'
+    assert.same({ 'sources: pool `p`: source `b` is not defined', 'failed' }, policy:call 'found')
+  end)
+
+  it('validation has nothing to say without files', function()
+    local file = os.tmpname()
+    written[#written + 1] = file
+    local out = assert(io.open(file, 'w'))
+    out:write "require 'policy-extras.sources'"
+    out:close()
+    testing.policy(file):call 'validate_config'
   end)
 end)

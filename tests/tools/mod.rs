@@ -8,5 +8,7 @@ mod replay_input;
 mod schema;
 mod spec;
 mod stubs;
+mod stubs_testing;
+mod stubs_types;
 mod up;
 mod world;

@@ -430,6 +430,17 @@ fn misuse_within_a_spec_is_told() {
 }
 
 #[test]
+fn a_spec_that_forgets_to_require_is_told_what_to_write() {
+    let hint = |name| format!("begin with\n    local testing = require 'testing'\n    local {name} = testing.{name}\n");
+    let folder = Folder::new().file("a_spec.lua", "describe('x', function() end)");
+    folder.run(&[]).ends_with(2, &hint("describe"));
+    let folder = Folder::new().file("a_spec.lua", "require('testing').it('x', function() assert.equal(1, 1) end)");
+    folder.run(&[]).ends_with(1, &hint("assert"));
+    let folder = Folder::new().file("a_spec.lua", "require('testing').it('x', function() nothing() end)");
+    assert!(!folder.run(&[]).out.contains("begin with"));
+}
+
+#[test]
 fn modules_are_found_beside_the_spec_and_at_documented_paths() {
     let text = "
         it('beside', function() assert.equal('beside', require 'helper') end)

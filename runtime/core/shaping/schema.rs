@@ -4,14 +4,25 @@ use serde_json::{Map, Value, json};
 
 use super::option::{KEY_FIELDS, Kind, OptionSpec, options};
 use super::parse::field::{ACTIONS, DOMAIN, MATCH, PROVIDER, RULE, SELECTION_RATE, SETTING, TRIGGERS};
+use crate::wire::duration_units;
 
 const TITLE: &str = "shaping.toml: traffic shaping rules";
 const ABOUT: &str = "Blocks of options and automation rules: `default`, `[provider.NAME]`, and any other name is a domain, in quotes. \
                      Blocks of several files merge; later files win.";
 /// A number above zero, in which `,` and `_` help the eye.
-const COUNT: &str = r"\s*[0-9][0-9,_]*\s*";
+const COUNT: &str = r"\s*(0[0,_]*)?[1-9][0-9,_]*\s*";
 /// A period of a rate: a unit, or several of them.
-const PERIOD: &str = r"\s*([0-9][0-9,_]*)?\s*(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)\s*";
+const PERIOD: &str = r"\s*((0[0,_]*)?[1-9][0-9,_]*)?\s*(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)\s*";
+
+/// A number, of seconds or of what follows.
+const NUMBER: &str = r"[0-9]+(\.[0-9]+)?";
+/// Seconds from which on a duration is too long: nanoseconds in 64 bits.
+const TOO_LONG: u64 = 18_446_744_074;
+/// An IP address or a network.
+const NETWORK: &str = concat!(
+    r"^(((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(/(3[0-2]|[0-2]?[0-9]))?",
+    r"|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(/(12[0-8]|1[01][0-9]|[0-9]?[0-9]))?)$"
+);
 
 /// A JSON schema (draft 7) of shaping files, as TOML editors take it.
 pub fn schema() -> Value {
@@ -149,7 +160,7 @@ fn rule_field(name: &str) -> Value {
             "When to do it: at each match, or when so many matches lie within a period.",
             json!({ "anyOf": [{ "enum": &TRIGGERS[..1] }, threshold()], "default": "Immediate" }),
         ),
-        "duration" => ("How long the effect lasts from the newest match; more than zero.", kind(Kind::Duration)),
+        "duration" => ("How long the effect lasts from the newest match; more than zero.", duration(true)),
         _ => (
             "Whether the rule sees responses that the mail host made up itself, such as failed connections.",
             json!({ "type": "boolean", "default": false }),
@@ -218,11 +229,9 @@ fn kind(kind: Kind) -> Value {
         Kind::Count => json!({ "type": "integer", "minimum": 0 }),
         Kind::Port => json!({ "type": "integer", "minimum": 0, "maximum": 65_535 }),
         Kind::Text => json!({ "type": "string" }),
-        Kind::Texts | Kind::Cidrs => json!({ "type": "array", "items": { "type": "string" } }),
-        Kind::Duration => json!({ "anyOf": [
-            { "type": "string", "pattern": r"^\s*[0-9]" },
-            { "type": "number", "minimum": 0 },
-        ] }),
+        Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Cidrs => json!({ "type": "array", "items": { "type": "string", "pattern": NETWORK } }),
+        Kind::Duration => duration(false),
         Kind::Limit => json!({ "anyOf": [
             { "type": "integer", "minimum": 1 },
             { "type": "string", "pattern": format!("^(local:)?{COUNT}$") },
@@ -236,6 +245,19 @@ fn kind(kind: Kind) -> Value {
         Kind::Word(words) => json!({ "enum": words }),
         Kind::Key => json!({ "anyOf": [{ "type": "string" }, key()] }),
     }
+}
+
+/// A text such as `1h 30m`, or seconds; `some` is for those that must not be zero.
+fn duration(some: bool) -> Value {
+    let units: Vec<_> = duration_units().collect();
+    let with_units = format!(r"({NUMBER}\s*({})\s*)+", units.join("|"));
+    let mut text = json!({ "type": "string", "pattern": format!(r"^\s*({with_units}|{NUMBER}\s*)$") });
+    let mut seconds = json!({ "type": "number", "minimum": 0, "exclusiveMaximum": TOO_LONG });
+    if some {
+        text["allOf"] = json!([{ "pattern": "[1-9]" }]);
+        seconds["exclusiveMinimum"] = 0.into();
+    }
+    json!({ "anyOf": [text, seconds] })
 }
 
 /// A table that says where a key is kept.

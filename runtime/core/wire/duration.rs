@@ -88,6 +88,11 @@ pub fn parse_duration(text: &str) -> Result<Duration, BadDuration> {
     Ok(Duration::from_nanos(nanos))
 }
 
+/// The units that durations may have.
+pub(crate) fn duration_units() -> impl Iterator<Item = &'static str> {
+    UNITS.iter().map(|(name, _)| *name)
+}
+
 fn unit_nanos(unit: &str) -> Option<u64> {
     UNITS.iter().find(|(name, _)| *name == unit).map(|(_, nanos)| *nanos)
 }

@@ -7,6 +7,7 @@ mod record;
 mod throttle;
 mod time;
 
+pub(crate) use duration::duration_units;
 pub use duration::{BadDuration, format_duration, parse_duration};
 pub use name::{PathName, QueueName};
 pub use record::{BadRecord, EnhancedCode, Kind, Record, Response, is_internal, one_line};

@@ -107,7 +107,7 @@ async fn configure_local_logs(lua: Lua, table: Value) -> mlua::Result<()> {
         max_age: table.max_segment_duration,
         compression_level: table.compression_level,
     };
-    let room = |place: &Place| Room::new(place.folder.clone(), table.min_free_space, table.min_free_inodes);
+    let room = |place: &Place| Room::new(&host, place.folder.clone(), table.min_free_space, table.min_free_inodes);
     let rooms = places.iter().map(room).collect();
     let writer = Arc::new(writer(&host, places, limits, table.back_pressure, LOCAL)?);
     let filter = table.filter_event.map(|event| Filter::start(policy, event, writer.clone(), table.back_pressure));

@@ -37,7 +37,7 @@ impl Spool {
             let (store, clock, at_once) = (store.clone(), host.clock().clone(), definition.flush);
             tokio::spawn(async move { store.attend(&clock, at_once).await })
         });
-        let room = Room::new(folder, definition.min_free_space, definition.min_free_inodes);
+        let room = Room::new(host, folder, definition.min_free_space, definition.min_free_inodes);
         Ok(Self { definition, room, engine: ArcSwapOption::from_pointee(engine), attending: Mutex::new(attending) })
     }
 

@@ -96,7 +96,7 @@ impl Spec {
         };
         let traceback = ended.get::<Option<String>>("traceback")?.unwrap_or_default();
         let trouble = Trouble {
-            message: message(&ended.get("message")?)?,
+            message: with_hint(message(&ended.get("message")?)?),
             line: ended.get("line")?,
             traceback: frames(&traceback),
         };
@@ -113,11 +113,26 @@ impl Spec {
 pub(super) fn trouble(raised: &Raised, file: &Path) -> Trouble {
     let traceback = raised.traceback().map(frames).unwrap_or_default();
     let file = format!("{}:", file.display());
-    let message = raised.message().to_owned();
+    let message = with_hint(raised.message().to_owned());
     // What does not parse has no call stack, and says it in the message.
     let places = traceback.iter().chain([&message]);
     let line = places.into_iter().find_map(|place| place.strip_prefix(&file)?.split(':').next()?.parse().ok());
     Trouble { message, line, traceback }
+}
+
+/// Names that specs of busted have without asking for them.
+const NAMES: [&str; 10] =
+    ["assert", "describe", "context", "it", "spec", "pending", "before_each", "after_each", "setup", "teardown"];
+
+/// Says where a name comes from that a spec has not asked for.
+fn with_hint(message: String) -> String {
+    let name = message.split_once("(global '").and_then(|(_, rest)| rest.split_once("')")).map(|(name, _)| name);
+    match NAMES.iter().find(|known| Some(**known) == name) {
+        Some(name) => format!(
+            "{message}\n`{name}` is in the module `testing`: begin with\n  local testing = require 'testing'\n  local {name} = testing.{name}"
+        ),
+        None => message,
+    }
 }
 
 fn message(value: &Value) -> mlua::Result<String> {

@@ -164,6 +164,74 @@ end)
 ";
 
 #[test]
+fn what_a_daemon_has_decided_holds_at_once() {
+    play(&spec(
+        "
+        local daemon = testing.daemon { shaping = RULES }
+        local function hold(tenant)
+          daemon:publish { domain = 'one.example', response = '451 4.7.1 hold tenant', tenant = tenant }
+        end
+        hold 'shop'
+        local host = testing.host { shaping = RULES, daemons = { daemon } }
+        same(host:suspensions()[1].tenant, 'shop', 'what was decided before')
+        testing.freeze()
+        hold 'bank'
+        same(#host:suspensions(), 1, 'while time stands still')
+        testing.thaw()
+        hold 'gym'
+        for _, tenant in ipairs { 'shop', 'bank', 'gym', 'club' } do
+          host:inject { to = 'a@one.example', headers = { ['X-Tenant'] = tenant } }
+        end
+        testing.advance '10 minutes'
+        same(#host:deliveries(), 1)
+        same(#host:deliveries { tenant = 'club' }, 1)",
+    ));
+}
+
+#[test]
+fn who_follows_no_daemon_is_not_waited_for_for_ever() {
+    let policy = "local kumo = require 'kumo'
+        kumo.on('init', function()
+          kumo.define_spool { name = 'data', path = '/var/spool/kumomta/data' }
+          kumo.define_spool { name = 'meta', path = '/var/spool/kumomta/meta' }
+        end)";
+    let began = std::time::Instant::now();
+    play_with(
+        &[("init.lua", policy)],
+        &spec(
+            "
+        local daemon = testing.daemon { shaping = RULES }
+        local record = { domain = 'one.example', response = '451 4.7.1 hold it' }
+        daemon:publish(record)
+        local host = testing.host { policy = 'init.lua', daemons = { ['http://tsa.example'] = daemon } }
+        for _ = 1, 50 do
+          testing.advance '1 minute'
+          daemon:publish(record)
+        end
+        same(#host:suspensions(), 0)",
+        ),
+    );
+    assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn how_full_the_machine_is_is_no_matter() {
+    let policy = "local kumo = require 'kumo'
+        kumo.on('init', function()
+          for _, name in ipairs { 'data', 'meta' } do
+            kumo.define_spool { name = name, path = '/var/spool/kumomta/' .. name, min_free_space = '100%' }
+          end
+          kumo.configure_local_logs { log_dir = '/var/log/kumomta', min_free_space = '100%' }
+          kumo.start_esmtp_listener { listen = '127.0.0.1:2525' }
+        end)";
+    let spec = "local host = testing.host { policy = 'init.lua' }
+        host:inject { to = 'a@one.example' }
+        testing.advance '1 minute'
+        same(#host:deliveries(), 1)";
+    play_with(&[("init.lua", policy)], spec);
+}
+
+#[test]
 fn a_real_policy_finds_its_daemons_by_their_names_and_nothing_else() {
     let shaping = format!("{OPTIONS}{RULES}");
     play_with(

@@ -52,7 +52,8 @@ impl Hands {
         std::mem::replace(&mut *frozen, held).is_some()
     }
 
-    fn is_frozen(&self) -> bool {
+    /// Whether time passes in [`advance`](Self::advance) alone.
+    pub(super) fn is_frozen(&self) -> bool {
         self.frozen.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
@@ -86,6 +87,12 @@ impl Hands {
         } else {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Lets everybody do what can be done now, and what comes from sockets meanwhile: a millisecond of real time too.
+    pub(super) async fn turn(&self) {
+        let _ = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await;
+        self.settle().await;
     }
 
     /// Does `work`, which may need time to pass; gives up where it does and time stands still.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context as _, anyhow, bail};
 use kumo_tsa_core::decide::{EffectKind, Listed, State};
 use kumo_tsa_core::shaping::Param;
+use kumo_tsa_core::wire::Time;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -113,6 +114,7 @@ impl Daemon {
             taken.map_err(|error| anyhow!("{place}{}", explain(&error)))?;
         }
         self.stage.hands.settle().await;
+        self.stage.tell().await;
         Ok(())
     }
 
@@ -152,6 +154,14 @@ impl Daemon {
         });
         all.extend(more.as_object().cloned().unwrap_or_default());
         Value::Object(all)
+    }
+
+    /// What is in force, by key, and until when; nothing when it has been stopped.
+    pub(super) fn decided(&self) -> Vec<(String, Time)> {
+        if self.running.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Vec::new();
+        }
+        self.listed().into_iter().map(|one| (one.view.key, one.view.value.until)).collect()
     }
 
     /// The overrides in force that nothing outdoes.

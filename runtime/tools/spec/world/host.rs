@@ -1,6 +1,8 @@
 //! A mail host on the stage.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{anyhow, bail};
@@ -15,6 +17,7 @@ use super::letter::{self, Outcome};
 use super::provider::Provider;
 use super::stage::Stage;
 use crate::host::Host;
+use crate::mail::automation::Automation;
 use crate::mail::hold::Holds;
 use crate::mail::log::{Logger, hook_queue};
 use crate::mail::queue::Queues;
@@ -25,6 +28,8 @@ use crate::policy::explain;
 const POLICY: &str = include_str!("host.lua");
 /// How a made-up policy calls its daemons.
 const DAEMON_PORT: u16 = 8008;
+/// How often is looked whether a host has heard of its daemons; each time takes a millisecond of real time.
+const TURNS: usize = 500;
 
 /// Who takes what a host sends.
 #[derive(Debug)]
@@ -55,6 +60,10 @@ pub(super) struct MailHost {
     addresses: Vec<SocketAddr>,
     records: Mutex<(Vec<Value>, mpsc::UnboundedReceiver<Value>)>,
     running: Mutex<Option<service::MailHost>>,
+    /// The daemons that it may follow.
+    daemons: Vec<Arc<Daemon>>,
+    /// Whether its policy follows none of them, as it seems.
+    deaf: AtomicBool,
     /// The provider goes with the last host.
     _receiver: Receiver,
 }
@@ -98,9 +107,37 @@ impl MailHost {
         let running = stage.hands.through("testing.host", started).await?.map_err(|error| anyhow!(explain(&error)))?;
         let addresses = running.smtp_addresses();
         let running = Mutex::new(Some(running));
-        // Those who subscribe do so at once.
         stage.hands.settle().await;
-        Ok(stage.add_host(Self { stage: stage.clone(), host, addresses, records, running, _receiver: receiver }))
+        let daemons = daemons.iter().map(|(_, daemon)| daemon.clone()).collect();
+        let (stage_of, deaf) = (stage.clone(), AtomicBool::new(false));
+        let host = Self { stage: stage_of, host, addresses, records, running, daemons, deaf, _receiver: receiver };
+        let host = stage.add_host(host);
+        // Those who subscribe do so at once.
+        host.hear().await;
+        Ok(host)
+    }
+
+    /// Waits until what its daemons have decided holds here. For a policy that does not subscribe it is waited once; while
+    /// time stands still, no news comes at all.
+    pub(super) async fn hear(&self) {
+        let is_running = self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if !is_running || self.deaf.load(Ordering::Relaxed) || self.stage.hands.is_frozen() {
+            return;
+        }
+        for _ in 0..TURNS {
+            if self.has_heard() {
+                return;
+            }
+            self.stage.hands.turn().await;
+        }
+        self.deaf.store(true, Ordering::Relaxed);
+    }
+
+    fn has_heard(&self) -> bool {
+        let entries = Automation::of(&self.host).entries();
+        let here: HashMap<_, _> = entries.iter().map(|(_, view)| (view.key.as_str(), view.value.until)).collect();
+        let mut decided = self.daemons.iter().flat_map(|daemon| daemon.decided());
+        decided.all(|(key, until)| here.get(key.as_str()) == Some(&until))
     }
 
     /// Brings mail; what has to be done at once has been done when it returns.

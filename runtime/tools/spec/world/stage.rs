@@ -13,6 +13,7 @@ use super::provider::Provider;
 use super::{Context, RuleSeen, Seen, World};
 use crate::dns::{Mx, Resolver, Source, Zones};
 use crate::host::{Environment, Host, Neighbourhood, Paths};
+use crate::mail::room;
 use crate::modules::monitor;
 use crate::policy::Lines;
 use crate::tools::documented::POLICY_FOLDER;
@@ -129,6 +130,7 @@ impl Stage {
         }
         Neighbourhood::of(&host).enclose();
         monitor::rest(&host);
+        room::pretend_plenty(&host);
         let environment = Environment::of(&host);
         for (name, value) in env {
             environment.set(name, value);
@@ -165,6 +167,14 @@ impl Stage {
         let host = Arc::new(host);
         self.cast().hosts.push(host.clone());
         host
+    }
+
+    /// Waits until hosts know what the daemons that they follow have decided.
+    pub(super) async fn tell(&self) {
+        let hosts = self.cast().hosts.clone();
+        for host in hosts {
+            host.hear().await;
+        }
     }
 
     pub(super) fn add_provider(&self, provider: Provider) -> Arc<Provider> {

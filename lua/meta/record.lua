@@ -1,0 +1,42 @@
+---@meta
+
+-- Log records, as hosts write them and daemons read them.
+
+---@alias kumo.RecordType 'Reception' | 'Delivery' | 'Bounce' | 'TransientFailure' | 'Expiration' | 'AdminBounce' | 'OOB' | 'Feedback' | 'Rejection' | 'AdminRebind' | 'DeferredInjectionRebind' | 'Delayed' | 'XferOut' | 'XferIn'
+
+---@class kumo.LogRecord
+---@field type kumo.RecordType
+---@field id string of the message
+---@field sender string
+---@field recipient string | string[]
+---@field queue string the scheduled queue
+---@field site string the egress path
+---@field size integer
+---@field response kumo.Response
+---@field peer_address { name: string, addr: string }?
+---@field timestamp integer seconds since 1970
+---@field event_time string the same instant, exactly
+---@field created integer when the message was taken in
+---@field created_time string the same instant, exactly
+---@field num_attempts integer
+---@field bounce_classification string
+---@field egress_pool string?
+---@field egress_source string?
+---@field source_address { address: string }?
+---@field feedback_report table?
+---@field meta table<string, any>
+---@field headers table<string, any>
+---@field delivery_protocol string?
+---@field reception_protocol string?
+---@field nodeid string
+---@field tls_cipher? string
+---@field tls_protocol_version? string
+---@field tls_peer_subject_name? string[]
+---@field provider_name? string
+---@field session_id? string
+
+---@class kumo.Response
+---@field code integer
+---@field enhanced_code { class: integer, subject: integer, detail: integer }?
+---@field content string
+---@field command string? that it answers
