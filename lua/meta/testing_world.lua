@@ -275,13 +275,14 @@ function Host:stop() end
 -- Providers ------------------------------------------------------------------------------------------------------------
 
 ---@class testing.Step
----@field name 'connect' | 'ehlo' | 'mail' | 'rcpt' | 'data' | 'body' where in a session an answer is due
+---@field name 'connect' | 'ehlo' | 'starttls' | 'mail' | 'rcpt' | 'data' | 'body' where in a session an answer is due
 ---@field line string the command; for `body` the message
 ---@field mx string the mail exchanger that is meant
 ---@field ip string its address
 ---@field domain? string of the last recipient
 ---@field session integer which session it is, from 1
 ---@field carried integer how many messages this session has brought before
+---@field tls boolean whether the session is encrypted
 ---@field count integer how often this was asked for
 ---@field ehlo? string
 ---@field from? string
@@ -301,7 +302,8 @@ function Host:stop() end
 
 ---@class testing.Steps
 ---@field connect? testing.Reply
----@field ehlo? testing.Reply
+---@field ehlo? testing.Reply that of a willing server offers STARTTLS
+---@field starttls? testing.Reply
 ---@field mail? testing.Reply
 ---@field rcpt? testing.Reply
 ---@field data? testing.Reply
@@ -324,6 +326,7 @@ local Provider = {}
 ---@field to string[]
 ---@field domain string
 ---@field session integer
+---@field tls boolean whether it came encrypted
 ---@field at string
 ---@field content string
 ---@field headers table<string, string>

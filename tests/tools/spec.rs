@@ -501,7 +501,7 @@ fn coverage_says_which_rules_no_test_made_match() {
 
     let more = text.replace(
         "assert.equal(1",
-        "daemon:publish { domain = 'a.example', response = '451 slow down' } assert.equal(2",
+        "daemon:publish { domain = 'a.example', response = '451 slow down' } assert.equal(1",
     );
     let told = Folder::with(&more).file("shaping.toml", rules).passes(&["--coverage"]).out;
     assert!(told.contains("rules that matched: all 2\n"), "{told}");

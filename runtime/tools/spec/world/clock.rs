@@ -89,12 +89,6 @@ impl Hands {
         }
     }
 
-    /// Lets everybody do what can be done now, and what comes from sockets meanwhile: a millisecond of real time too.
-    pub(super) async fn turn(&self) {
-        let _ = tokio::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(1))).await;
-        self.settle().await;
-    }
-
     /// Does `work`, which may need time to pass; gives up where it does and time stands still.
     pub(super) async fn through<T>(&self, what: &str, work: impl Future<Output = T>) -> anyhow::Result<T> {
         if !self.is_frozen() {

@@ -28,7 +28,7 @@ use crate::policy::explain;
 const POLICY: &str = include_str!("host.lua");
 /// How a made-up policy calls its daemons.
 const DAEMON_PORT: u16 = 8008;
-/// How often is looked whether a host has heard of its daemons; each time takes a millisecond of real time.
+/// How often is looked whether a host has heard of its daemons, a millisecond after the other.
 const TURNS: usize = 500;
 
 /// Who takes what a host sends.
@@ -128,7 +128,7 @@ impl MailHost {
             if self.has_heard() {
                 return;
             }
-            self.stage.hands.turn().await;
+            self.stage.hands.settle().await;
         }
         self.deaf.store(true, Ordering::Relaxed);
     }
