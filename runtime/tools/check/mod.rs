@@ -109,7 +109,7 @@ async fn look(arguments: &Arguments) -> anyhow::Result<Report> {
     }
     let responses = files::responses(arguments.responses.as_deref())?;
     let mut report = Report::default();
-    let Read { checked, texts, findings } = files::read(&host, &arguments.files);
+    let Read { checked, texts, findings, unread } = files::read(&host, &arguments.files);
     report.texts = texts;
     report.findings = findings;
     let sources = files::sources(&checked);
@@ -118,10 +118,10 @@ async fn look(arguments: &Arguments) -> anyhow::Result<Report> {
         None => Verdict::default(),
     };
     let exchangers = files::exchangers(&host, &checked, !arguments.zones.is_empty()).await;
-    if report.findings.is_empty() {
-        report.findings = doubts(&checked, &responses, exchangers.as_ref(), &verdict);
-    } else {
-        report.notes.push("warnings are looked for once the errors are mended".to_owned());
+    report.findings.extend(doubts(&checked, unread.is_empty(), &responses, exchangers.as_ref(), &verdict));
+    in_order(&mut report.findings, &arguments.files);
+    if !unread.is_empty() && !checked.is_empty() {
+        report.notes.push(format!("looked at without {}: warnings may change once it can be read", unread.join(", ")));
     }
     if exchangers.is_none() && checked.iter().any(|one| one.file.rolled_domains().next().is_some()) {
         report.notes.push("DNS was not asked: `--zones FILE` also checks what domains roll up into".to_owned());
@@ -132,9 +132,16 @@ async fn look(arguments: &Arguments) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// What is doubtful in files that load.
+/// By file, then by place.
+fn in_order(findings: &mut [Finding], files: &[PathBuf]) {
+    let file = |finding: &Finding| files.iter().position(|file| file.as_os_str() == &*finding.origin.file);
+    findings.sort_by_cached_key(|finding| (file(finding), finding.origin.line, finding.origin.column));
+}
+
+/// What is doubtful in what can be read.
 fn doubts(
     checked: &[Checked],
+    complete: bool,
     responses: &[String],
     exchangers: Option<&Exchangers>,
     verdict: &Verdict,
@@ -145,6 +152,7 @@ fn doubts(
     let has_source = verdict.sources.as_ref().map(|known| |name: &str| known.contains(name));
     check(&Input {
         files: checked,
+        complete,
         mx: mx.as_ref().map(|mx| mx as &dyn Fn(&str) -> _),
         responses,
         has_source: has_source.as_ref().map(|has| has as &dyn Fn(&str) -> bool),

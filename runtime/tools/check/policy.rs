@@ -35,9 +35,8 @@ pub(super) async fn look(host: &Host, file: &Path, sources: &BTreeSet<String>) -
     let mut verdict = Verdict::default();
     let text = match files::text(host, file) {
         Ok(text) => text,
-        Err(why) => {
-            let message = format!("cannot be read: {why}");
-            verdict.findings.push(files::whole(code::UNREADABLE, &name, message, "name an init.lua or a tsa_init.lua"));
+        Err(refused) => {
+            verdict.findings.push(refused.finding(&name, "name an init.lua or a tsa_init.lua"));
             return verdict;
         }
     };

@@ -1,7 +1,7 @@
 //! What patterns say about all one-line responses there can be, not only about those that are known.
 //!
-//! A response as patterns see it is `CODE ` and a text without line breaks (semantics S6). A pattern of the linear engine is
-//! compiled into an automaton; walking it along with the shape of a response tells whether any response matches, whether all do,
+//! A response as patterns see it is `CODE ` and a text without line breaks (semantics S6). A pattern of the linear engine, or what
+//! is left of another without what that engine does not know, is compiled into an automaton; walking it along with the shape of a response tells whether any response matches, whether all do,
 //! and whether all that match one pattern match another.
 
 use std::collections::HashSet;
@@ -14,17 +14,25 @@ use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 use regex_syntax::hir::{Hir, HirKind, Look, Repetition};
 
+use super::relaxed::relaxed;
+
 /// What one automaton may take, and what building it may take, in bytes.
 const DFA_LIMIT_BYTES: usize = 1 << 20;
 const BUILD_LIMIT_BYTES: usize = 4 << 20;
 /// A walk that comes to more pairs of states than this tells nothing.
 const MOST_STATES: usize = 20_000;
-/// The part of a response in which its text lies; before it come three digits and a space.
+/// The part of a response in which its text lies; before it come three digits and a space. What comes after are places within a
+/// character of several bytes.
 const TEXT: u8 = 4;
 
-/// The texts that a few patterns match somewhere, as far as ASCII goes.
+/// The texts that a few patterns match somewhere.
 #[derive(Debug)]
-pub(super) struct Language(dense::DFA<Vec<u32>>);
+pub(super) struct Language {
+    automaton: dense::DFA<Vec<u32>>,
+    /// Whether texts may have characters beyond ASCII. Where no pattern has one they are left out: nothing is told by them
+    /// then, and the automata stay small.
+    wide: bool,
+}
 
 /// Which characters a response may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,32 +53,45 @@ enum Cell {
 }
 
 impl Characters {
-    fn bytes(self) -> impl Iterator<Item = u8> {
-        (0..=0x7e_u8).filter(move |byte| match byte {
+    fn bytes(self, wide: bool) -> impl Iterator<Item = u8> {
+        (0..=u8::MAX).filter(move |byte| match byte {
             b'\\' => self != Self::Real,
             b'\n' | b'\r' => self == Self::Breaks,
             b'\t' => true,
-            byte => (0x20..=0x7e).contains(byte),
+            byte => (0x20..=0x7e).contains(byte) || (wide && *byte >= 0x80),
         })
     }
 }
 
-/// A pattern as the automata read it: by bytes, so that classes stay small. On ASCII texts nothing differs.
-pub(super) fn parse(pattern: &str) -> Option<Hir> {
-    if !pattern.is_ascii() {
-        return None;
-    }
-    regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern).ok()
+/// A pattern as the automata read it. Without `wide` by bytes, so that classes stay small; on ASCII texts nothing differs.
+pub(super) fn parse(pattern: &str, wide: bool) -> Option<Hir> {
+    regex_syntax::ParserBuilder::new().unicode(wide).utf8(false).build().parse(pattern).ok()
 }
 
 impl Language {
     /// What any of the patterns matches; `None` where that cannot be told, as with look-around.
-    pub(super) fn of<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Option<Self> {
-        let parsed: Option<Vec<Hir>> = patterns.into_iter().map(parse).collect();
-        Self::of_parsed(&parsed?)
+    pub(super) fn of<'p>(patterns: impl IntoIterator<Item = &'p str> + Clone) -> Option<Self> {
+        let wide = patterns.clone().into_iter().any(|pattern| !pattern.is_ascii());
+        Self::read(patterns, wide)
     }
 
-    pub(super) fn of_parsed(patterns: &[Hir]) -> Option<Self> {
+    /// What a pattern matches, or where that cannot be told what it would match without its look-around and back-references:
+    /// nothing else.
+    pub(super) fn at_most(pattern: &str) -> Option<Self> {
+        Self::of([pattern]).or_else(|| Self::of([&*relaxed(pattern)?]))
+    }
+
+    /// The same with characters beyond ASCII, to be compared with patterns that have some.
+    pub(super) fn widened<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Option<Self> {
+        Self::read(patterns, true)
+    }
+
+    fn read<'p>(patterns: impl IntoIterator<Item = &'p str>, wide: bool) -> Option<Self> {
+        let parsed: Option<Vec<Hir>> = patterns.into_iter().map(|pattern| parse(pattern, wide)).collect();
+        Self::of_parsed(&parsed?, wide)
+    }
+
+    pub(super) fn of_parsed(patterns: &[Hir], wide: bool) -> Option<Self> {
         let config = thompson::Config::new().utf8(false).nfa_size_limit(Some(DFA_LIMIT_BYTES));
         let nfa = thompson::Compiler::new().configure(config).build_many_from_hir(patterns).ok()?;
         let config = dense::Config::new()
@@ -79,7 +100,12 @@ impl Language {
             .accelerate(false)
             .dfa_size_limit(Some(DFA_LIMIT_BYTES))
             .determinize_size_limit(Some(BUILD_LIMIT_BYTES));
-        dense::Builder::new().configure(config).build_from_nfa(&nfa).ok().map(Self)
+        dense::Builder::new().configure(config).build_from_nfa(&nfa).ok().map(|automaton| Self { automaton, wide })
+    }
+
+    /// Whether its texts may have characters beyond ASCII.
+    pub(super) fn is_wide(&self) -> bool {
+        self.wide
     }
 
     /// Whether some response matches.
@@ -98,8 +124,9 @@ impl Language {
             if part == TEXT && self.matches_at_end(cell) {
                 return Some(trace(&steps, at));
             }
-            for byte in Characters::Real.bytes().filter(|byte| fits(part, *byte, b"2345")) {
-                let state = ((part + 1).min(TEXT), self.step(cell, byte));
+            for byte in Characters::Real.bytes(self.wide) {
+                let Some(next) = follow(part, byte, b"2345") else { continue };
+                let state = (next, self.step(cell, byte));
                 if seen.insert(state) {
                     steps.push((state, at, byte));
                 }
@@ -118,7 +145,7 @@ impl Language {
         missed.map(|missed| !missed)
     }
 
-    /// Whether every response that matches here matches there.
+    /// Whether every response that matches here matches there; both are to be wide, or neither.
     pub(super) fn is_within(&self, other: &Self) -> Option<bool> {
         let goal = |[here, there]: [bool; 2]| here && !there;
         walk([self, other], Characters::Real, b"2345", |[_, there]| there, goal).map(|outside| !outside)
@@ -126,13 +153,13 @@ impl Language {
 
     fn start(&self) -> Option<Cell> {
         let begin = start::Config::new().anchored(Anchored::No);
-        self.0.start_state(&begin).ok().map(Cell::At)
+        self.automaton.start_state(&begin).ok().map(Cell::At)
     }
 
     fn step(&self, cell: Cell, byte: u8) -> Cell {
         match cell {
-            Cell::At(state) => match self.0.next_state(state, byte) {
-                next if self.0.is_match_state(next) => Cell::Matched,
+            Cell::At(state) => match self.automaton.next_state(state, byte) {
+                next if self.automaton.is_match_state(next) => Cell::Matched,
                 next => Cell::At(next),
             },
             Cell::Matched => Cell::Matched,
@@ -142,7 +169,7 @@ impl Language {
     /// Whether what was read, with nothing after it, matches.
     fn matches_at_end(&self, cell: Cell) -> bool {
         match cell {
-            Cell::At(state) => self.0.is_match_state(self.0.next_eoi_state(state)),
+            Cell::At(state) => self.automaton.is_match_state(self.automaton.next_eoi_state(state)),
             Cell::Matched => true,
         }
     }
@@ -155,7 +182,8 @@ fn trace(steps: &[((u8, Cell), usize, u8)], mut at: usize) -> String {
         bytes.push(*byte);
         at = *before;
     }
-    bytes.iter().rev().map(|byte| char::from(*byte)).collect()
+    bytes.reverse();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Whether there is a response at whose end `goal` holds. What `is_over` is not followed any further.
@@ -169,14 +197,14 @@ fn walk(
     let [one, other] = languages;
     let begin = (0_u8, [one.start()?, other.start()?]);
     let (mut seen, mut open) = (HashSet::from([begin]), vec![begin]);
-    let bytes: Vec<u8> = characters.bytes().collect();
+    let bytes: Vec<u8> = characters.bytes(one.wide || other.wide).collect();
     while let Some((part, cells)) = open.pop() {
         if part == TEXT && goal([one.matches_at_end(cells[0]), other.matches_at_end(cells[1])]) {
             return Some(true);
         }
-        let next = bytes.iter().filter(|byte| fits(part, **byte, first));
-        for cells in next.map(|byte| [one.step(cells[0], *byte), other.step(cells[1], *byte)]) {
-            let state = ((part + 1).min(TEXT), cells);
+        for (next, byte) in bytes.iter().filter_map(|byte| Some((follow(part, *byte, first)?, *byte))) {
+            let cells = [one.step(cells[0], byte), other.step(cells[1], byte)];
+            let state = (next, cells);
             if is_over(cells.map(|cell| cell == Cell::Matched)) || !seen.insert(state) {
                 continue;
             }
@@ -189,14 +217,27 @@ fn walk(
     Some(false)
 }
 
-/// Whether the byte may stand in this part of a response.
-fn fits(part: u8, byte: u8, first: &[u8]) -> bool {
-    match part {
-        0 => first.contains(&byte),
-        1 | 2 => byte.is_ascii_digit(),
-        3 => byte == b' ',
-        _ => true,
-    }
+/// The part of a response that comes after a byte, where the byte may stand in this part: texts are UTF-8.
+fn follow(part: u8, byte: u8, first: &[u8]) -> Option<u8> {
+    const ONE_MORE: u8 = TEXT + 1;
+    const TWO_MORE: u8 = TEXT + 2;
+    Some(match (part, byte) {
+        (0, byte) if first.contains(&byte) => 1,
+        (1 | 2, b'0'..=b'9') => part + 1,
+        (3, b' ') => TEXT,
+        (TEXT, 0..=0x7f) => TEXT,
+        (TEXT, 0xc2..=0xdf) => ONE_MORE,
+        (TEXT, 0xe1..=0xec | 0xee | 0xef) => TWO_MORE,
+        (TEXT, 0xe0) => TEXT + 3,
+        (TEXT, 0xed) => TEXT + 4,
+        (TEXT, 0xf1..=0xf3) => TEXT + 5,
+        (TEXT, 0xf0) => TEXT + 6,
+        (TEXT, 0xf4) => TEXT + 7,
+        (ONE_MORE, 0x80..=0xbf) => TEXT,
+        (TWO_MORE, 0x80..=0xbf) | (7, 0xa0..=0xbf) | (8, 0x80..=0x9f) => ONE_MORE,
+        (9, 0x80..=0xbf) | (10, 0x90..=0xbf) | (11, 0x80..=0x8f) => TWO_MORE,
+        _ => return None,
+    })
 }
 
 /// The pattern without its anchors.
@@ -240,14 +281,14 @@ mod tests {
             (r"\bbusy\b", true),
             (r"b\bu", false),
             ("^421$", false),
-            (r"(?i)ſ|^\d{3} SPAM", false),
+            (r"(?i)ſ|^\d{3} SPAM", true),
+            ("refusé", true),
+            ("^Refusé", false),
+            (r"\\ refusé", false),
+            ("拒否|拒绝", true),
+            ("é$.", false),
         ] {
-            let language = Language::of([pattern]);
-            assert_eq!(
-                language.map(|l| l.matches_some(Characters::Real)),
-                pattern.is_ascii().then_some(Some(expected)),
-                "{pattern}"
-            );
+            assert_eq!(language(pattern).matches_some(Characters::Real), Some(expected), "{pattern}");
         }
         assert_eq!(language(r"\\x").matches_some(Characters::Backslash), Some(true));
         assert_eq!(language("a\nb").matches_some(Characters::Backslash), Some(false));
@@ -264,6 +305,8 @@ mod tests {
             ("551", Some("551 ")),
             ("^x", None),
             ("ab{2}c", Some("200 abbc")),
+            ("^551 Zürich$", Some("551 Zürich")),
+            ("😀", Some("200 😀")),
         ] {
             assert_eq!(language(pattern).example().as_deref(), expected, "{pattern}");
         }
@@ -291,14 +334,37 @@ mod tests {
             ("421", "^421", false),
             (r"\bfull\b", "full", true),
             ("full", r"\bfull\b", false),
+            ("messagerie refusée", "refusé", true),
+            ("refusé", "messagerie refusée", false),
+            ("(?i)REFUSÉ", "(?i)refusé", true),
+            ("é.$", "é", true),
         ] {
             assert_eq!(language(inner).is_within(&language(outer)), Some(expected), "{inner} {outer}");
         }
     }
 
     #[test]
+    fn s6_patterns_with_and_without_characters_beyond_ascii() {
+        let narrow = language("pleine");
+        let wide = language("boîte pleine");
+        assert!(wide.is_wide() && !narrow.is_wide());
+        assert_eq!(wide.is_within(&Language::widened(["pleine"]).unwrap()), Some(true));
+        assert_eq!(Language::widened(["pleine"]).unwrap().is_within(&wide), Some(false));
+    }
+
+    #[test]
+    fn s6_what_patterns_with_look_around_match_at_most() {
+        let at_most = |pattern: &str| Language::at_most(pattern).unwrap();
+        assert_eq!(at_most("^Too (?!few)many").matches_some(Characters::Real), Some(false));
+        assert_eq!(at_most("^(?!.*internal).*RL000010").is_within(&language("RL0000")), Some(true));
+        assert_eq!(at_most("^(?!.*internal).*RL000010").is_within(&language("RL00001\\d x")), Some(false));
+        assert!(Language::of(["^Too (?!few)many"]).is_none(), "not known exactly");
+    }
+
+    #[test]
     fn s6_anchors_are_taken_out() {
-        let bare = |pattern: &str| Language::of_parsed(&[without_anchors(&parse(pattern).unwrap())]).unwrap();
+        let bare =
+            |pattern: &str| Language::of_parsed(&[without_anchors(&parse(pattern, false).unwrap())], false).unwrap();
         assert_eq!(bare("^Too many").matches_some(Characters::Real), Some(true));
         assert_eq!(bare("(?:(a$)b|c$d)+").matches_some(Characters::Real), Some(true));
         assert_eq!(bare(r"b\bu").matches_some(Characters::Real), Some(false));
