@@ -34,7 +34,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-pub use explain::{Outcome, ProviderFit, Trial};
+pub use explain::{Outcome, ProviderFit, Taking, Trial};
 pub use file::File;
 pub use finding::{BadLevel, Finding, Findings, Level, Note, code};
 pub use load::{LoadOptions, Mx};

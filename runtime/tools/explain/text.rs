@@ -6,7 +6,7 @@ use std::time::Duration;
 use kumo_tsa_core::shaping::options;
 use kumo_tsa_core::wire::format_duration;
 
-use super::model::{DaemonSays, Explanation, InForce, OptionSet, Provider, SetBy};
+use super::model::{Block, DaemonSays, Explanation, InForce, OptionSet, Provider, SetBy};
 use super::reply::{Made, Reply, Tried};
 use crate::tools::show::{clock_text, matches_text, shortened};
 
@@ -55,6 +55,7 @@ impl Text {
         }
         if !rules.is_empty() {
             self.line(&format!("  rules     {}", rules.join(", ")));
+            let blocks: Vec<String> = blocks.iter().map(block).collect();
             self.line(&format!(
                 "  blocks    {}",
                 if blocks.is_empty() { "none".to_owned() } else { blocks.join(", ") }
@@ -180,6 +181,12 @@ impl Text {
             }
         }
     }
+}
+
+/// A block with the places where it stands.
+fn block(block: &Block) -> String {
+    let places: Vec<String> = block.places.iter().map(ToString::to_string).collect();
+    format!("{} ({})", block.scope, places.join(", "))
 }
 
 /// Whether anybody sets the option, or a name of it.
