@@ -12,9 +12,9 @@ use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::nfa::thompson;
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
-use regex_syntax::hir::{Hir, HirKind, Look, Repetition};
+use regex_syntax::hir::Hir;
 
-use super::relaxed::relaxed;
+use super::relaxed::{coarse, relaxed};
 
 /// What one automaton may take, and what building it may take, in bytes.
 const DFA_LIMIT_BYTES: usize = 1 << 20;
@@ -32,6 +32,8 @@ pub(super) struct Language {
     /// Whether texts may have characters beyond ASCII. Where no pattern has one they are left out: nothing is told by them
     /// then, and the automata stay small.
     wide: bool,
+    /// Whether it is that, and not more: large classes beyond ASCII are taken for all that is beyond ASCII.
+    exact: bool,
 }
 
 /// Which characters a response may have.
@@ -69,16 +71,21 @@ pub(super) fn parse(pattern: &str, wide: bool) -> Option<Hir> {
 }
 
 impl Language {
-    /// What any of the patterns matches; `None` where that cannot be told, as with look-around.
+    /// Exactly what any of the patterns matches; `None` where that cannot be told, as with look-around.
     pub(super) fn of<'p>(patterns: impl IntoIterator<Item = &'p str> + Clone) -> Option<Self> {
+        Self::about(patterns).filter(|language| language.exact)
+    }
+
+    fn about<'p>(patterns: impl IntoIterator<Item = &'p str> + Clone) -> Option<Self> {
         let wide = patterns.clone().into_iter().any(|pattern| !pattern.is_ascii());
         Self::read(patterns, wide)
     }
 
-    /// What a pattern matches, or where that cannot be told what it would match without its look-around and back-references:
-    /// nothing else.
+    /// What a pattern matches, or where that cannot be told a bit more: what it would match without its look-around and
+    /// back-references.
     pub(super) fn at_most(pattern: &str) -> Option<Self> {
-        Self::of([pattern]).or_else(|| Self::of([&*relaxed(pattern)?]))
+        let relaxed = || Some(Self { exact: false, ..Self::about([&*relaxed(pattern)?])? });
+        Self::about([pattern]).or_else(relaxed)
     }
 
     /// The same with characters beyond ASCII, to be compared with patterns that have some.
@@ -87,8 +94,10 @@ impl Language {
     }
 
     fn read<'p>(patterns: impl IntoIterator<Item = &'p str>, wide: bool) -> Option<Self> {
-        let parsed: Option<Vec<Hir>> = patterns.into_iter().map(|pattern| parse(pattern, wide)).collect();
-        Self::of_parsed(&parsed?, wide)
+        let parsed = patterns.into_iter().map(|pattern| parse(pattern, wide)).collect::<Option<Vec<Hir>>>()?;
+        let coarse: Vec<Hir> = if wide { parsed.iter().map(coarse).collect() } else { parsed.clone() };
+        let language = Self::of_parsed(&coarse, wide)?;
+        Some(Self { exact: coarse == parsed, ..language })
     }
 
     pub(super) fn of_parsed(patterns: &[Hir], wide: bool) -> Option<Self> {
@@ -100,12 +109,21 @@ impl Language {
             .accelerate(false)
             .dfa_size_limit(Some(DFA_LIMIT_BYTES))
             .determinize_size_limit(Some(BUILD_LIMIT_BYTES));
-        dense::Builder::new().configure(config).build_from_nfa(&nfa).ok().map(|automaton| Self { automaton, wide })
+        dense::Builder::new().configure(config).build_from_nfa(&nfa).ok().map(|automaton| Self {
+            automaton,
+            wide,
+            exact: true,
+        })
     }
 
     /// Whether its texts may have characters beyond ASCII.
     pub(super) fn is_wide(&self) -> bool {
         self.wide
+    }
+
+    /// Whether it is what the patterns match, and not more.
+    pub(super) fn is_exact(&self) -> bool {
+        self.exact
     }
 
     /// Whether some response matches.
@@ -240,26 +258,9 @@ fn follow(part: u8, byte: u8, first: &[u8]) -> Option<u8> {
     })
 }
 
-/// The pattern without its anchors.
-pub(super) fn without_anchors(pattern: &Hir) -> Hir {
-    match pattern.kind() {
-        HirKind::Repetition(repetition) => {
-            let sub = Box::new(without_anchors(&repetition.sub));
-            Hir::repetition(Repetition { sub, ..repetition.clone() })
-        }
-        HirKind::Capture(capture) => without_anchors(&capture.sub),
-        HirKind::Concat(parts) => Hir::concat(parts.iter().map(without_anchors).collect()),
-        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(without_anchors).collect()),
-        HirKind::Look(Look::WordAscii | Look::WordAsciiNegate)
-        | HirKind::Empty
-        | HirKind::Literal(_)
-        | HirKind::Class(_) => pattern.clone(),
-        HirKind::Look(_) => Hir::empty(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::relaxed::without_anchors;
     use super::*;
 
     fn language(pattern: &str) -> Language {
@@ -288,7 +289,8 @@ mod tests {
             ("拒否|拒绝", true),
             ("é$.", false),
         ] {
-            assert_eq!(language(pattern).matches_some(Characters::Real), Some(expected), "{pattern}");
+            let language = Language::at_most(pattern).unwrap();
+            assert_eq!(language.matches_some(Characters::Real), Some(expected), "{pattern}");
         }
         assert_eq!(language(r"\\x").matches_some(Characters::Backslash), Some(true));
         assert_eq!(language("a\nb").matches_some(Characters::Backslash), Some(false));
@@ -350,6 +352,18 @@ mod tests {
         assert!(wide.is_wide() && !narrow.is_wide());
         assert_eq!(wide.is_within(&Language::widened(["pleine"]).unwrap()), Some(true));
         assert_eq!(Language::widened(["pleine"]).unwrap().is_within(&wide), Some(false));
+    }
+
+    #[test]
+    fn s6_large_classes_beyond_ascii_are_taken_for_more() {
+        let at_most = |pattern: &str| Language::at_most(pattern).unwrap();
+        for (pattern, exact) in [("é .*", true), (r"é \w", false), (r"\bé", false), (r"é \d", false), ("[éèà]", true)]
+        {
+            assert_eq!((at_most(pattern).is_exact(), Language::of([pattern]).is_some()), (exact, exact), "{pattern}");
+        }
+        assert_eq!(at_most(r"refusé \w+").is_within(&language("refusé")), Some(true));
+        assert_eq!(at_most(r"^\w+ é").matches_some(Characters::Real), Some(true));
+        assert_eq!(at_most(r"^\bRefusé").matches_some(Characters::Real), Some(false));
     }
 
     #[test]

@@ -113,8 +113,8 @@ impl<'f> Looked<'f> {
 
     /// Exactly what any of its patterns matches.
     fn whole(&self) -> Option<&Language> {
-        match (self.draft.patterns.as_slice(), self.parts.as_slice()) {
-            ([pattern], [part]) => part.as_ref().filter(|_| pattern.is_plain()),
+        match self.parts.as_slice() {
+            [part] => part.as_ref().filter(|part| part.is_exact()),
             _ => self.several.as_ref(),
         }
     }
@@ -153,7 +153,8 @@ impl<'f> Looked<'f> {
         if part.is_wide() == whole.is_wide() {
             return part.is_within(whole);
         }
-        Language::widened([pattern])?.is_within(&Language::widened(texts(self.draft))?)
+        let whole = Language::widened(texts(self.draft)).filter(Language::is_exact)?;
+        Language::widened([pattern])?.is_within(&whole)
     }
 
     /// What never matches has its own warning.

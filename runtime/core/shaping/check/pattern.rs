@@ -3,9 +3,9 @@
 use regex_syntax::hir::Hir;
 
 use super::desk::{Desk, Spot};
-use super::language::{Characters, Language, parse, without_anchors};
+use super::language::{Characters, Language, parse};
 use super::layer::Layers;
-use super::relaxed::relaxed;
+use super::relaxed::{relaxed, without_anchors};
 use crate::shaping::finding::code;
 use crate::shaping::pattern::{Exceeded, Pattern};
 
@@ -35,11 +35,11 @@ fn one(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern) {
     let matches = |response: &String| pattern.is_match(response) == Ok(true);
     let language = Language::at_most(text);
     let none = language.as_ref().is_some_and(|language| language.matches_some(Characters::Real) == Some(false));
-    // Where look-around is left out the known responses have to tell the rest.
-    let all = || pattern.is_plain() || (responses.len() >= MANY && responses.iter().all(matches));
+    // Where something is left out the known responses have to tell the rest.
+    let tells = |language: &Language| language.is_exact() || (responses.len() >= MANY && responses.iter().all(matches));
     if none && !responses.iter().any(matches) {
         never(desk, spot, text);
-    } else if language.is_some_and(|language| language.matches_all() == Some(true)) && all() {
+    } else if language.is_some_and(|language| language.matches_all() == Some(true) && tells(&language)) {
         let message = format!("pattern `{text}` matches every response");
         let help = "the rule acts on any failure at all; name the words or the code that it is meant for";
         desk.warn(code::PATTERN_MATCHES_ALL, spot, message, help);

@@ -1,9 +1,12 @@
-//! Patterns of the slow engine without what makes them slow.
+//! Patterns that match what others match, and more.
 
 use fancy_regex::{Absent, Assertion, Expr};
+use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
 
 /// Any text at all.
 const ANYTHING: &str = "(?s:.*)";
+/// A class with more ranges than this is taken for more than it is.
+const MOST_RANGES: usize = 16;
 
 /// A pattern of the linear engine that matches whatever this one matches, and perhaps more: look-around is taken for fulfilled, and
 /// a back-reference for any text. `None` where that cannot be told.
@@ -77,6 +80,46 @@ fn anchor(assertion: Assertion) -> &'static str {
         Assertion::WordBoundary => "\\b",
         Assertion::NotWordBoundary => "\\B",
         _ => "",
+    }
+}
+
+/// The pattern without its anchors.
+pub(super) fn without_anchors(pattern: &Hir) -> Hir {
+    rebuilt(pattern, &|leaf| match leaf.kind() {
+        HirKind::Look(Look::WordAscii | Look::WordAsciiNegate) => leaf.clone(),
+        HirKind::Look(_) => Hir::empty(),
+        _ => leaf.clone(),
+    })
+}
+
+/// The pattern without what makes large automata: classes such as `\w` have hundreds of ranges beyond ASCII, and automata do not know
+/// the boundaries of such words.
+pub(super) fn coarse(pattern: &Hir) -> Hir {
+    rebuilt(pattern, &|leaf| match leaf.kind() {
+        HirKind::Look(Look::WordUnicode | Look::WordUnicodeNegate) => Hir::empty(),
+        HirKind::Class(Class::Unicode(class)) if class.ranges().len() > MOST_RANGES => {
+            let mut class = class.clone();
+            class.union(&ClassUnicode::new([ClassUnicodeRange::new('\u{80}', char::MAX)]));
+            Hir::class(Class::Unicode(class))
+        }
+        _ => leaf.clone(),
+    })
+}
+
+/// The pattern with something else in the place of each part that has no parts.
+fn rebuilt(pattern: &Hir, leaf: &dyn Fn(&Hir) -> Hir) -> Hir {
+    let all = |parts: &[Hir]| parts.iter().map(|part| rebuilt(part, leaf)).collect();
+    match pattern.kind() {
+        HirKind::Repetition(repetition) => {
+            let sub = Box::new(rebuilt(&repetition.sub, leaf));
+            Hir::repetition(Repetition { sub, ..repetition.clone() })
+        }
+        HirKind::Capture(capture) => {
+            Hir::capture(Capture { sub: Box::new(rebuilt(&capture.sub, leaf)), ..capture.clone() })
+        }
+        HirKind::Concat(parts) => Hir::concat(all(parts)),
+        HirKind::Alternation(parts) => Hir::alternation(all(parts)),
+        _ => leaf(pattern),
     }
 }
 
