@@ -397,6 +397,11 @@ fn a_policy_alone_is_checked_with_the_files_that_it_loads() {
     let provider = "provider-without-match shaping.toml:5".to_owned();
     assert_eq!(look("tsa_init.lua"), (vec![provider.clone()], 0));
     assert_eq!(look("init.lua"), (vec!["unknown-source shaping.toml:3".to_owned(), provider], 0));
+    // What rolls up is asked for nowhere, and nobody is told that it did not resolve.
+    std::fs::write(dir.path().join("shaping.toml"), "[\"a.b\"]\nmax_ready = 1\n").unwrap();
+    let said = plain(&check_in(dir.path(), &["--policy", "init.lua"]), dir.path());
+    let note = "DNS was not asked: `--zones FILE` also checks what domains roll up into\n";
+    assert_eq!(said, format!("{note}no errors, no warnings in 3 files\n"));
     std::fs::remove_file(dir.path().join("shaping.toml")).unwrap();
     assert_eq!(look("tsa_init.lua"), (vec!["unreadable shaping.toml:1".to_owned()], 1));
     let (found, status) = look("init.lua");

@@ -284,7 +284,10 @@ async fn without_files_it_is_what_the_daemon_can_tell() {
     let out = beside(&["--zones", &zone, "--url", &rig.url(""), "other.example.com", "--source", "ip-9"]).await;
     assert!(!out.contains("Suspend"), "{out}");
     assert!(out.contains("nothing is suspended or bounced, says http://"), "{out}");
-    assert!(out.contains("options: all have their defaults\n"), "{out}");
+    assert!(
+        out.contains("\noptions: none is overridden; name shaping files, or --policy, to see what they set\n"),
+        "{out}"
+    );
     let note = "note: the daemon has effects on this site for other sources: unspecified\n";
     assert!(out.ends_with(note), "{out}");
 }

@@ -110,9 +110,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 async fn look(arguments: &Arguments) -> anyhow::Result<Report> {
     let paths = policies::paths(arguments.prefix.as_deref(), arguments.policy.as_deref())?;
     let host = Host::new(Clock::system(), paths);
-    if !arguments.zones.is_empty() {
-        Resolver::use_zones(&host, &arguments.zones)?;
-    }
+    // Without zone files these are none, and nothing resolves: no network.
+    Resolver::use_zones(&host, &arguments.zones)?;
     let responses = files::responses(arguments.responses.as_deref())?;
     let mut report = Report::default();
     let mut verdict = match &arguments.policy {

@@ -47,7 +47,9 @@ pub(super) async fn look(host: &Host, file: &Path) -> Verdict {
         Ok(policy) if daemon => begin(&policy).await.map(|()| policy).map_err(Invalid::from),
         policy => policy,
     };
-    let printed = Seen::of(host).lines();
+    // What loading warns of is looked for here too, and what DNS would say of it is not known.
+    let printed: Vec<String> =
+        Seen::of(host).lines().into_iter().filter(|line| !line.starts_with("shaping: warning: ")).collect();
     match policy {
         Ok(policy) => {
             verdict.notes = printed;

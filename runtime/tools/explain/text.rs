@@ -110,7 +110,11 @@ impl Text {
     fn options(&mut self, explanation: &Explanation, all: bool) {
         let rest: Vec<_> = options().iter().filter(|spec| !sets(explanation, spec.name)).collect();
         self.line("");
-        self.line(if explanation.options.is_empty() { "options: all have their defaults" } else { "options" });
+        self.line(match (explanation.options.is_empty(), explanation.rules.is_empty()) {
+            (true, true) => "options: none is overridden; name shaping files, or --policy, to see what they set",
+            (true, false) => "options: all have their defaults",
+            (false, _) => "options",
+        });
         for option in &explanation.options {
             self.option(option);
         }
