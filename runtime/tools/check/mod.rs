@@ -127,7 +127,9 @@ async fn look(arguments: &Arguments) -> anyhow::Result<Report> {
     report.findings.extend(doubts(&checked, unread.is_empty(), &responses, exchangers.as_ref(), sources.as_ref()));
     in_order(&mut report.findings, &names);
     if !unread.is_empty() && !checked.is_empty() {
-        report.notes.push(format!("looked at without {}: warnings may change once it can be read", unread.join(", ")));
+        report
+            .notes
+            .push(format!("looked at without {}: warnings may change with what is in there", unread.join(", ")));
     }
     if exchangers.is_none() && checked.iter().any(|one| one.file.rolled_domains().next().is_some()) {
         report.notes.push("DNS was not asked: `--zones FILE` also checks what domains roll up into".to_owned());
