@@ -239,21 +239,25 @@ fn walk(
 fn follow(part: u8, byte: u8, first: &[u8]) -> Option<u8> {
     const ONE_MORE: u8 = TEXT + 1;
     const TWO_MORE: u8 = TEXT + 2;
+    const THREE_MORE: u8 = TEXT + 3;
+    const AFTER_E0: u8 = TEXT + 4;
+    const AFTER_ED: u8 = TEXT + 5;
+    const AFTER_F0: u8 = TEXT + 6;
+    const AFTER_F4: u8 = TEXT + 7;
     Some(match (part, byte) {
         (0, byte) if first.contains(&byte) => 1,
         (1 | 2, b'0'..=b'9') => part + 1,
-        (3, b' ') => TEXT,
-        (TEXT, 0..=0x7f) => TEXT,
-        (TEXT, 0xc2..=0xdf) => ONE_MORE,
-        (TEXT, 0xe1..=0xec | 0xee | 0xef) => TWO_MORE,
-        (TEXT, 0xe0) => TEXT + 3,
-        (TEXT, 0xed) => TEXT + 4,
-        (TEXT, 0xf1..=0xf3) => TEXT + 5,
-        (TEXT, 0xf0) => TEXT + 6,
-        (TEXT, 0xf4) => TEXT + 7,
-        (ONE_MORE, 0x80..=0xbf) => TEXT,
-        (TWO_MORE, 0x80..=0xbf) | (7, 0xa0..=0xbf) | (8, 0x80..=0x9f) => ONE_MORE,
-        (9, 0x80..=0xbf) | (10, 0x90..=0xbf) | (11, 0x80..=0x8f) => TWO_MORE,
+        (3, b' ') | (TEXT, 0..=0x7f) | (ONE_MORE, 0x80..=0xbf) => TEXT,
+        (TEXT, 0xc2..=0xdf) | (TWO_MORE, 0x80..=0xbf) | (AFTER_E0, 0xa0..=0xbf) | (AFTER_ED, 0x80..=0x9f) => ONE_MORE,
+        (TEXT, 0xe1..=0xec | 0xee | 0xef)
+        | (THREE_MORE, 0x80..=0xbf)
+        | (AFTER_F0, 0x90..=0xbf)
+        | (AFTER_F4, 0x80..=0x8f) => TWO_MORE,
+        (TEXT, 0xf1..=0xf3) => THREE_MORE,
+        (TEXT, 0xe0) => AFTER_E0,
+        (TEXT, 0xed) => AFTER_ED,
+        (TEXT, 0xf0) => AFTER_F0,
+        (TEXT, 0xf4) => AFTER_F4,
         _ => return None,
     })
 }

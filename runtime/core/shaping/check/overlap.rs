@@ -1,5 +1,6 @@
 //! Rules that other rules leave nothing to do, or act against.
 
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -17,8 +18,8 @@ struct Looked<'f> {
     draft: &'f Arc<Draft>,
     /// Of each pattern by itself what it matches at most.
     parts: Vec<Option<Language>>,
-    /// What all of them together match, where there are several.
-    several: Option<Language>,
+    /// What all of them together match, where there are several. That takes time, and few are asked.
+    several: OnceCell<Option<Language>>,
     /// Of each pattern a response that matches, where one was found.
     examples: Vec<String>,
     /// Which of the known responses match.
@@ -98,15 +99,14 @@ fn as_soon(one: Trigger, other: Trigger) -> bool {
 
 impl<'f> Looked<'f> {
     fn new(file: usize, draft: &'f Arc<Draft>, responses: &[String]) -> Self {
-        let texts = texts(draft);
         let matches = |response: &String| draft.patterns.iter().any(|pattern| pattern.is_match(response) == Ok(true));
-        let parts: Vec<Option<Language>> = texts.clone().map(Language::at_most).collect();
+        let parts: Vec<Option<Language>> = texts(draft).map(Language::at_most).collect();
         Self {
             file,
             draft,
             examples: parts.iter().flatten().filter_map(Language::example).collect(),
             parts,
-            several: if draft.patterns.len() > 1 { Language::of(texts) } else { None },
+            several: OnceCell::new(),
             known: (0..responses.len()).filter(|at| matches(&responses[*at])).collect(),
         }
     }
@@ -115,7 +115,7 @@ impl<'f> Looked<'f> {
     fn whole(&self) -> Option<&Language> {
         match self.parts.as_slice() {
             [part] => part.as_ref().filter(|part| part.is_exact()),
-            _ => self.several.as_ref(),
+            _ => self.several.get_or_init(|| Language::of(texts(self.draft))).as_ref(),
         }
     }
 
@@ -245,8 +245,8 @@ fn quarrel(desk: &mut Desk<'_>, rule: &Looked<'_>, earlier: &[Looked<'_>]) {
         desk.warn(code::RULE_SAME_PATTERN, &rule.spot(), message, help).note(&other.spot(), "the other rule");
         patterns(desk, rule);
     }
-    let opposed = others().filter(|other| same(other).is_none() && rule.draft.trigger == other.draft.trigger);
-    if let Some((other, why)) = opposed.filter_map(|other| Some((other, opposed_by(rule, other)?))).next() {
+    let mut at_once = others().filter(|other| same(other).is_none() && rule.draft.trigger == other.draft.trigger);
+    if let Some((other, why)) = at_once.find_map(|other| Some((other, opposed_by(rule, other)?))) {
         let origin = desk.origin(&other.spot());
         let message = format!("the rule at {origin} acts on the same responses at the same time: {why}");
         let help = "give the patterns responses of their own, or one of the rules another threshold";

@@ -1,5 +1,7 @@
 //! Patterns that match what others match, and more.
 
+use std::fmt::Write as _;
+
 use fancy_regex::{Absent, Assertion, Expr};
 use regex_syntax::hir::{Capture, Class, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look, Repetition};
 
@@ -13,11 +15,11 @@ const MOST_RANGES: usize = 16;
 pub(super) fn relaxed(pattern: &str) -> Option<String> {
     let tree = Expr::parse_tree(pattern).ok()?;
     let mut text = String::new();
-    write(&tree.expr, &mut text)?;
+    put(&tree.expr, &mut text)?;
     Some(text)
 }
 
-fn write(expr: &Expr, to: &mut String) -> Option<()> {
+fn put(expr: &Expr, to: &mut String) -> Option<()> {
     match expr {
         Expr::Empty
         | Expr::LookAround(..)
@@ -30,14 +32,15 @@ fn write(expr: &Expr, to: &mut String) -> Option<()> {
         Expr::GeneralNewline { .. } => to.push_str("(?:\\r\\n|[\\n\\x0b\\x0c\\r])"),
         Expr::Literal { val, casei } => in_case(&regex_syntax::escape(val), *casei, to),
         Expr::Delegate { inner, casei } => in_case(inner, *casei, to),
-        Expr::Concat(parts) => parts.iter().try_for_each(|part| write(part, to))?,
+        Expr::Concat(parts) => parts.iter().try_for_each(|part| put(part, to))?,
         Expr::Alt(parts) => one_of(parts.iter(), to)?,
         Expr::Group(inner) => one_of([&**inner], to)?,
         Expr::AtomicGroup(inner) => one_of([&**inner], to)?,
         Expr::Repeat { child, lo, hi, .. } => {
             one_of([&**child], to)?;
             let most = if *hi == usize::MAX { String::new() } else { hi.to_string() };
-            to.push_str(&format!("{{{lo},{most}}}"));
+            // Writing to a string cannot fail.
+            let _ = write!(to, "{{{lo},{most}}}");
         }
         Expr::Backref { .. }
         | Expr::BackrefWithRelativeRecursionLevel { .. }
@@ -64,7 +67,7 @@ fn one_of<'e>(parts: impl IntoIterator<Item = &'e Expr>, to: &mut String) -> Opt
         if at > 0 {
             to.push('|');
         }
-        write(part, to)?;
+        put(part, to)?;
     }
     to.push(')');
     Some(())
