@@ -1,6 +1,5 @@
 //! Rules that other rules leave nothing to do, or act against.
 
-use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -18,8 +17,6 @@ struct Looked<'f> {
     draft: &'f Arc<Draft>,
     /// Of each pattern by itself what it matches at most.
     parts: Vec<Option<Language>>,
-    /// What all of them together match, where there are several. That takes time, and few are asked.
-    several: OnceCell<Option<Language>>,
     /// Of each pattern a response that matches, where one was found.
     examples: Vec<String>,
     /// Which of the known responses match.
@@ -106,16 +103,7 @@ impl<'f> Looked<'f> {
             draft,
             examples: parts.iter().flatten().filter_map(Language::example).collect(),
             parts,
-            several: OnceCell::new(),
             known: (0..responses.len()).filter(|at| matches(&responses[*at])).collect(),
-        }
-    }
-
-    /// Exactly what any of its patterns matches.
-    fn whole(&self) -> Option<&Language> {
-        match self.parts.as_slice() {
-            [part] => part.as_ref().filter(|part| part.is_exact()),
-            _ => self.several.get_or_init(|| Language::of(texts(self.draft))).as_ref(),
         }
     }
 
@@ -149,9 +137,19 @@ impl<'f> Looked<'f> {
 
     /// Whether it matches whatever a pattern matches.
     fn holds(&self, pattern: &str, part: Option<&Language>) -> Option<bool> {
-        let (part, whole) = (part?, self.whole()?);
+        let part = part?;
+        let like = |own: &&Language| own.is_exact() && own.is_wide() == part.is_wide();
+        let own: Vec<&Language> = self.parts.iter().flatten().filter(like).collect();
+        if own.iter().any(|own| part.is_within(own) == Some(true)) {
+            return Some(true);
+        }
+        if self.parts.len() == 1 && own.len() == 1 {
+            return Some(false);
+        }
+        // All of its patterns together; they are asked for rarely, and take time.
+        let whole = Language::of(texts(self.draft))?;
         if part.is_wide() == whole.is_wide() {
-            return part.is_within(whole);
+            return part.is_within(&whole);
         }
         let whole = Language::widened(texts(self.draft)).filter(Language::is_exact)?;
         Language::widened([pattern])?.is_within(&whole)

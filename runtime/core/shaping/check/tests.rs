@@ -266,3 +266,16 @@ fn t2_each_rule_is_said_once_to_have_the_pattern_of_another() {
     let rules: Vec<_> = actions.iter().map(|action| ("busy", action.as_str(), NOW, "1h")).collect();
     assert_eq!(said_of_rules(&rules), ["rule-same-pattern"; 2]);
 }
+
+#[test]
+fn s6_the_patterns_of_one_rule_cover_together() {
+    let rule = |regex: &str, duration: &str| {
+        format!("[['a.b'.automation]]\nregex = {regex}\naction = 'Suspend'\nduration = '{duration}'\n")
+    };
+    let both = |one: &str, other: &str| said(&[&format!("{}{}", rule(one, "2h"), rule(other, "1h"))]);
+    let shadowed = ["rule-shadowed 1.toml:5:1"];
+    assert_eq!(both("['^4.* busy', '^5.* busy']", "'^[45]21 so busy'"), shadowed, "neither alone");
+    assert_eq!(both("['^4.* busy', 'full']", "'^421 so busy'"), shadowed);
+    assert_eq!(both("['^4.* busy', '^5.* full']", "'^[45]21 so busy'"), [""; 0]);
+    assert_eq!(both("['^4.* busy', '^5.* refusé']", "['^421 so busy', '^550 est refusé']"), shadowed);
+}
