@@ -10,6 +10,7 @@ mod demo;
 mod documented;
 mod explain;
 mod player;
+mod policy;
 mod replay;
 mod scene;
 mod schema;

@@ -227,6 +227,76 @@ fn warnings_are_shown_in_their_place() {
 }
 
 #[test]
+fn what_can_be_read_is_looked_at_beside_errors() {
+    let one = "[provider.p]\nmatch = [{MXSuffix = \".P.net\"}]\nconection_limit = 5\n[provider.q]\nmax_ready = 1\n";
+    let two =
+        "[[default.automation]]\nregex = '('\naction = \"Suspend\"\nduration = \"1h\"\n[\"a.b\"]\nenable_dane = true\n";
+    let dir = folder(&[("one.toml", one), ("two.toml", two), ("broken.toml", "[default\n")]);
+    let look = |arguments: &[&str]| {
+        let output = check_in(dir.path(), &[arguments, &["--json"]].concat());
+        (findings(&output).iter().map(place).collect::<Vec<_>>(), code(&output))
+    };
+    let mut expected = vec![
+        "match-never-fits one.toml:2",
+        "unknown-option one.toml:3",
+        "provider-without-match one.toml:4",
+        "bad-pattern two.toml:2",
+        "option-without-effect two.toml:6",
+    ];
+    let owned = |expected: &[&str]| expected.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    assert_eq!(look(&["one.toml", "two.toml"]), (owned(&expected), 1));
+    // The broken file may have what the provider lacks.
+    expected.remove(2);
+    expected.insert(0, "syntax broken.toml:1");
+    assert_eq!(look(&["broken.toml", "one.toml", "two.toml"]), (owned(&expected), 1));
+    let said = plain(&check_in(dir.path(), &["broken.toml", "one.toml"]), dir.path());
+    assert!(said.contains("looked at without broken.toml: warnings may change with what is in there\n"), "{said}");
+}
+
+#[test]
+fn files_of_any_kind_are_told_where_they_are_wrong() {
+    let dir = folder(&[
+        ("empty.toml", ""),
+        ("bom.toml", "\u{feff}[\"a.b\"]\r\nmx_rollup = false\r\nconection_limit = 5\r\n"),
+        ("zero.toml", "[\"a.b\"]\nconnection_limit = \0 5\n"),
+        ("page.toml", "<html>404</html>\n"),
+        ("cut.json", "{\"a.b\": {\"connection_limit\": 5"),
+        ("list.json", "[1]"),
+    ]);
+    std::fs::write(dir.path().join("latin.toml"), b"# Gr\xfc\xdfe\n").unwrap();
+    std::fs::write(dir.path().join("wide.toml"), b"\xff\xfe[\0d\0]\0").unwrap();
+    std::fs::write(dir.path().join("deep.json"), "[".repeat(100_000)).unwrap();
+    for (name, expected) in [
+        ("empty.toml", &[][..]),
+        ("bom.toml", &["unknown-option:3:1"]),
+        ("zero.toml", &["unreadable:2:20"]),
+        ("latin.toml", &["unreadable:1:5"]),
+        ("wide.toml", &["unreadable:1:1"]),
+        ("cut.json", &["syntax:1:9"]),
+        ("list.json", &["syntax:1:1"]),
+        ("deep.json", &["syntax:1:513"]),
+    ] {
+        let output = check_in(dir.path(), &[name, "--json"]);
+        let at = |one: &Value| format!("{}:{}:{}", one["code"].as_str().unwrap(), one["line"], one["column"]);
+        assert_eq!(findings(&output).iter().map(at).collect::<Vec<_>>(), expected, "{name}");
+        assert_eq!(code(&check_in(dir.path(), &[name])), i32::from(!expected.is_empty()), "{name}");
+    }
+    let output = check_in(dir.path(), &["page.toml", "--json"]);
+    let columns: Vec<u64> = findings(&output).iter().map(|one| one["column"].as_u64().unwrap()).collect();
+    assert!(columns.len() > 1 && columns.is_sorted(), "in the order of the text: {columns:?}");
+}
+
+#[test]
+fn a_line_that_is_too_long_to_be_drawn_is_shown_in_part() {
+    let blocks: Vec<String> = (0..400).map(|n| format!("\"d{n}.example\":{{\"mx_rollup\":false}}")).collect();
+    let json = format!("{{{},\"a.b\":{{\"conection_limit\":5}}}}", blocks.join(","));
+    let dir = folder(&[("min.json", &json), ("long.toml", &"a".repeat(2_000_000))]);
+    let output = check_in(dir.path(), &["min.json", "long.toml"]);
+    assert_eq!((code(&output), text(&output.stderr).as_str()), (1, ""));
+    insta::assert_snapshot!("long", plain(&output, dir.path()));
+}
+
+#[test]
 fn what_is_in_order_is_said_in_a_line() {
     let dir = folder(&[("shaping.toml", "[\"example.com\"]\nmx_rollup = false\nconnection_limit = 2\n")]);
     let output = check_in(dir.path(), &["shaping.toml", "--deny", "warnings"]);
@@ -311,6 +381,37 @@ fn the_policies_of_the_quickstart_pass() {
 }
 
 #[test]
+fn a_policy_alone_is_checked_with_the_files_that_it_loads() {
+    let shaping =
+        "[\"a.b\"]\nmx_rollup = false\n[\"a.b\".sources.\"ip-1\"]\nmax_ready = 1\n[provider.p]\nmax_ready = 1\n";
+    let load =
+        "kumo.shaping.load { '/opt/kumomta/share/policy-extras/shaping.toml', '/opt/kumomta/etc/policy/shaping.toml' }";
+    let daemon =
+        format!("local kumo = require 'kumo'\nkumo.on('tsa_load_shaping_data', function()\n  return {load}\nend)\n");
+    let host = "local kumo = require 'kumo'\nlocal shaping = require 'policy-extras.shaping'\nlocal shaper = shaping:setup_with_automation {\n  extra_files = { '/opt/kumomta/etc/policy/shaping.toml' },\n}\nkumo.on('get_egress_path_config', shaper.get_egress_path_config)\n";
+    let dir = folder(&[("shaping.toml", shaping), ("tsa_init.lua", &daemon), ("init.lua", host)]);
+    let look = |policy: &str| {
+        let output = check_in(dir.path(), &["--policy", policy, "--json"]);
+        (findings(&output).iter().map(place).collect::<Vec<_>>(), code(&output))
+    };
+    let provider = "provider-without-match shaping.toml:5".to_owned();
+    assert_eq!(look("tsa_init.lua"), (vec![provider.clone()], 0));
+    assert_eq!(look("init.lua"), (vec!["unknown-source shaping.toml:3".to_owned(), provider], 0));
+    // What rolls up is asked for nowhere, and nobody is told that it did not resolve.
+    std::fs::write(dir.path().join("shaping.toml"), "[\"a.b\"]\nmax_ready = 1\n").unwrap();
+    let said = plain(&check_in(dir.path(), &["--policy", "init.lua"]), dir.path());
+    let note = "DNS was not asked: `--zones FILE` also checks what domains roll up into\n";
+    assert_eq!(said, format!("{note}no errors, no warnings in 3 files\n"));
+    std::fs::remove_file(dir.path().join("shaping.toml")).unwrap();
+    assert_eq!(look("tsa_init.lua"), (vec!["unreadable shaping.toml:1".to_owned()], 1));
+    let (found, status) = look("init.lua");
+    assert_eq!(
+        (found, status),
+        (vec!["unreadable shaping.toml:1".to_owned(), "policy-invalid init.lua:1".to_owned()], 1)
+    );
+}
+
+#[test]
 fn wrong_usage_says_what_to_type() {
     let dir = folder(&[("a.toml", "")]);
     let said = |arguments: &[&str]| {
@@ -325,6 +426,9 @@ fn wrong_usage_says_what_to_type() {
         (status, folder.as_str()),
         (1, "error: `.` is a folder: name its files, as in `tsa check ./shaping.toml`\n")
     );
+    let (status, policy) = said(&["init.lua"]);
+    let expected = "error: `init.lua` is a policy, not a shaping file: type `tsa check --policy init.lua`\n";
+    assert_eq!((status, policy.as_str()), (1, expected));
     let (status, deny) = said(&["a.toml", "--deny", "errors"]);
     assert!(status == 2 && deny.contains("[possible values: warnings]"), "{deny}");
     let (status, responses) = said(&["a.toml", "--responses", "a.toml"]);

@@ -21,6 +21,7 @@ const RIG_ZONE: &str = "$ORIGIN example.com.\n$TTL 600\n@ MX 10 mx\nother MX 10 
 fn tsa(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tsa"));
     command.arg("explain").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("KUMO_ZONES");
+    command.env_remove("KUMO_PREFIX");
     command.output().unwrap()
 }
 
@@ -133,8 +134,54 @@ fn what_covers_nothing_and_what_does_not_resolve_is_noted() {
 #[test]
 fn the_rules_of_a_policy_are_those_that_its_daemon_loads() {
     let out = local(&["--policy", "examples/quickstart/tsa_init.lua", "big.example"]);
-    assert!(out.contains("rules     examples/quickstart/tsa_init.lua\n  blocks    default\n"), "{out}");
+    assert!(out.contains("rules     examples/quickstart/tsa_init.lua\n  blocks    default ("), "{out}");
     assert!(out.contains("10                   /opt/kumomta/share/policy-extras/shaping.toml:"), "{out}");
+}
+
+#[test]
+fn the_rules_of_a_mail_hosts_policy_are_those_that_it_loads() {
+    let out = local(&["--policy", "examples/quickstart/init.lua", "big.example"]);
+    let rules = "rules     examples/quickstart/init.lua, /opt/kumomta/share/policy-extras/shaping.toml, \
+                 /opt/kumomta/etc/policy/shaping.toml\n";
+    assert!(out.contains(rules), "{out}");
+    let dir = tempfile::tempdir().unwrap();
+    let policy = |text: &str| {
+        let file = dir.path().join("init.lua");
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    std::fs::copy(BASE, dir.path().join("shaping.toml")).unwrap();
+    let when_asked = "local kumo = require 'kumo'\nprint 'not for me'\nkumo.on('get_egress_path_config', function(domain, source, site)\n  \
+                      local data = kumo.shaping.load { '/opt/kumomta/etc/policy/shaping.toml' }\n  return kumo.make_egress_path {}\nend)\n";
+    let out = local(&["--policy", &policy(when_asked), "big.example"]);
+    assert!(
+        out.contains(
+            "connection_limit                   20                   /opt/kumomta/etc/policy/shaping.toml:13\n"
+        )
+    );
+    assert!(!out.contains("not for me"), "{out}");
+    let err = fails(&["--zones", ZONE, "--policy", &policy("local kumo = require 'kumo'\n"), "big.example"]);
+    assert!(err.contains("init.lua` loads no shaping files: --policy takes a tsa_init.lua that handles"), "{err}");
+    let err = fails(&["--zones", ZONE, "--policy", &policy("local kumo = = 1\n"), "big.example"]);
+    assert!(err.contains("evaluating the policy `") && err.contains("init.lua:1:"), "{err}");
+}
+
+#[test]
+fn a_prefix_leads_documented_paths_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let etc = dir.path().join("opt/kumomta/etc/policy");
+    std::fs::create_dir_all(&etc).unwrap();
+    std::fs::copy(BASE, etc.join("shaping.toml")).unwrap();
+    let mine = "local kumo = require 'kumo'\nkumo.on('tsa_load_shaping_data', function()\n  \
+                return kumo.shaping.load { '/opt/kumomta/etc/policy/shaping.toml' }\nend)\n";
+    std::fs::write(etc.join("tsa_init.lua"), mine).unwrap();
+    let prefix = dir.path().to_str().unwrap();
+    let out = local(&["big.example", "--prefix", prefix]);
+    assert!(out.contains("rules     /opt/kumomta/etc/policy/tsa_init.lua\n"), "the policy of this machine: {out}");
+    assert!(out.contains("20                   /opt/kumomta/etc/policy/shaping.toml:13\n"), "{out}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tsa"));
+    command.args(["explain", "--zones", ZONE, "big.example"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    assert_eq!(text(&command.env("KUMO_PREFIX", prefix).output().unwrap().stdout), out);
 }
 
 #[test]
@@ -142,7 +189,11 @@ fn json_says_the_same() {
     let asked = [BASE, MINE, "big.example", "--source", "ip-1", "--response", "421 4.7.0 [BUSY]", "--json"];
     let told: Value = serde_json::from_str(&local(&asked)).unwrap();
     assert_eq!(told["site"], "(mx1|mx2).big-mail.example");
-    assert_eq!(told["blocks"], json!(["default", "provider:big"]));
+    let scopes: Vec<&str> =
+        told["blocks"].as_array().unwrap().iter().map(|block| block["scope"].as_str().unwrap()).collect();
+    assert_eq!(scopes, ["default", "provider:big"]);
+    let place = |file: &str, line: u32, column: u32| json!({"file": file, "line": line, "column": column});
+    assert_eq!(told["blocks"][1]["places"], json!([place(BASE, 11, 11), place(MINE, 1, 11)]));
     let by = |line, column| json!({"file": {"file": MINE, "line": line, "column": column}});
     let limit = &told["options"][0];
     assert_eq!((&limit["name"], &limit["value"]), (&json!("connection_limit"), &json!(3)));
@@ -171,10 +222,7 @@ fn errors_say_what_to_do() {
             &["tsa_init.lua", "big.example"],
             "`tsa_init.lua` is a policy, not a shaping file: type `--policy tsa_init.lua`",
         ),
-        (
-            &["--policy", "no/such.lua", "big.example"],
-            "loading the rules of `no/such.lua`; --policy takes the policy of a",
-        ),
+        (&["--policy", "no/such.lua", "big.example"], "reading the policy `no/such.lua`: No such file"),
         (
             &["no/such.toml", "big.example"],
             "local shaping source no/such.toml error: loading data from file no/such.toml:",
@@ -234,10 +282,35 @@ async fn without_files_it_is_what_the_daemon_can_tell() {
     let out = beside(&["--zones", &zone, "--url", &rig.url(""), "example.com"]).await;
     assert_snapshot!(still(&out, rig.address()));
     let out = beside(&["--zones", &zone, "--url", &rig.url(""), "other.example.com", "--source", "ip-9"]).await;
+    assert!(!out.contains("Suspend"), "{out}");
     assert!(out.contains("nothing is suspended or bounced, says http://"), "{out}");
-    assert!(out.contains("options: all have their defaults\n"), "{out}");
+    assert!(
+        out.contains("\noptions: none is overridden; name shaping files, or --policy, to see what they set\n"),
+        "{out}"
+    );
     let note = "note: the daemon has effects on this site for other sources: unspecified\n";
     assert!(out.ends_with(note), "{out}");
+}
+
+#[tokio::test]
+async fn without_a_source_every_source_of_the_site_is_shown() {
+    let (rig, zone) = busy().await;
+    for (number, content) in (10..).zip(["hold it", "slower"]) {
+        let mut held = record(number, content);
+        held["site"] = json!("ip-7->mx.example.com@smtp_client");
+        held["egress_source"] = json!("ip-7");
+        rig.publish(&held).await;
+    }
+    let url = rig.url("");
+    let out = beside(&["--zones", &zone, "--url", &url, "example.com"]).await;
+    assert!(out.contains("  Suspend the path unspecified->mx.example.com@smtp_client, until "), "{out}");
+    assert!(out.contains("  Suspend the path ip-7->mx.example.com@smtp_client, until "), "{out}");
+    assert!(out.contains("  SetConfig max_message_rate=\"1/s\" for ip-7 to the whole site, until "), "{out}");
+    assert!(!out.contains("note: "), "{out}");
+    let out = beside(&["--zones", &zone, "--url", &url, "example.com", "--source", "ip-7"]).await;
+    assert!(!out.contains("unspecified->"), "{out}");
+    assert!(out.contains("  max_message_rate                   \"1/s\"                SetConfig until "), "{out}");
+    assert!(out.ends_with("note: the daemon has effects on this site for other sources: unspecified\n"), "{out}");
 }
 
 /// Answers that do not change.

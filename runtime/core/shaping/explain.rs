@@ -22,6 +22,15 @@ pub struct ProviderFit<'s> {
     pub strangers: Vec<String>,
 }
 
+/// A block that takes part in a lookup.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Taking<'s> {
+    /// Which it is.
+    pub scope: Scope,
+    /// Where files write it, in their order.
+    pub origins: &'s [Origin],
+}
+
 /// What a rule made of a response.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome<'s> {
@@ -44,6 +53,12 @@ pub struct Trial<'s> {
     pub rolled: bool,
     /// What it made of the response.
     pub outcome: Outcome<'s>,
+}
+
+impl<'s> Taking<'s> {
+    fn of(scope: Scope, merged: &'s Merged) -> Self {
+        Self { scope, origins: &merged.origins }
+    }
 }
 
 impl ProviderFit<'_> {
@@ -74,14 +89,18 @@ impl Shaping {
     }
 
     /// The blocks that take part in a lookup, in the order of interface D.5.
-    pub fn blocks_for(&self, domain: &str, site: &str, hosts: Option<&[String]>) -> Vec<Scope> {
-        let said = |merged: &Merged| merged.params.iter().len() + merged.sources.len() + merged.rules().len() > 0;
-        let mut blocks: Vec<Scope> = said(&self.default).then_some(Scope::Default).into_iter().collect();
-        let providers = self.providers_for(domain, site, hosts);
-        blocks.extend(providers.iter().filter(|provider| provider.fits()).map(|fit| Scope::Provider(fit.name.clone())));
+    pub fn blocks_for(&self, domain: &str, site: &str, hosts: Option<&[String]>) -> Vec<Taking<'_>> {
+        let said = |merged: &&Merged| merged.params.iter().len() + merged.sources.len() + merged.rules().len() > 0;
+        let mut blocks: Vec<Taking<'_>> =
+            Some(&self.default).filter(said).map(|merged| Taking::of(Scope::Default, merged)).into_iter().collect();
+        for fit in self.providers_for(domain, site, hosts).iter().filter(|fit| fit.fits()) {
+            let provider = self.providers.iter().find(|provider| provider.name == *fit.name);
+            blocks.extend(provider.map(|one| Taking::of(Scope::Provider(one.name.clone()), &one.merged)));
+        }
         let domain = lower(domain);
-        blocks.extend(self.sites.get(site).map(|_| Scope::Site(site.into())));
-        blocks.extend(self.domains.get(&domain).map(|_| Scope::Domain(domain.as_ref().into())));
+        blocks.extend(self.sites.get(site).map(|merged| Taking::of(Scope::Site(site.into()), merged)));
+        blocks
+            .extend(self.domains.get(&domain).map(|merged| Taking::of(Scope::Domain(domain.as_ref().into()), merged)));
         blocks
     }
 

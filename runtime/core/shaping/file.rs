@@ -91,6 +91,8 @@ pub(super) struct ProviderBlock {
     pub(super) criteria: Criteria,
     /// What `criteria` was made of, in the order of the file.
     pub(super) matches: Vec<MatchEntry>,
+    /// Something in its `match` is wrong, so that `matches` may lack what was meant.
+    pub(super) match_refused: bool,
     pub(super) connection_limit: Option<Param>,
     pub(super) message_rate: Option<Param>,
     pub(super) block: Block,

@@ -7,13 +7,15 @@ use super::file::{Block, Draft, ProviderBlock, SourceBlock};
 use super::matcher::Matcher;
 use super::param::{Param, Params};
 use super::provider::Criteria;
-use super::{Rule, Scope, digest};
+use super::{Origin, Rule, Scope, digest};
 
 /// What all files say in one scope.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
     /// Of the first definition: clears what precedes the block in a lookup.
     pub(super) replace_base: bool,
+    /// Where the blocks stand that it is made of.
+    pub(super) origins: Vec<Origin>,
     pub(super) params: Params,
     pub(super) sources: Vec<SourceBlock>,
     /// Until [`Self::seal`] makes rules of them.
@@ -29,7 +31,7 @@ pub(super) struct Provider {
     pub(super) connection_limit: Option<Param>,
     pub(super) message_rate: Option<Param>,
     /// Where it was first defined.
-    pub(super) origin: super::Origin,
+    pub(super) origin: Origin,
     pub(super) merged: Merged,
 }
 
@@ -45,6 +47,7 @@ impl Merged {
     pub(super) fn of(block: &Block) -> Self {
         Self {
             replace_base: block.replace_base,
+            origins: vec![block.origin.clone()],
             params: block.params.clone(),
             sources: block.sources.clone(),
             drafts: block.automation.clone(),
@@ -58,6 +61,7 @@ impl Merged {
             *self = Self { replace_base: self.replace_base, ..Self::of(newer) };
             return;
         }
+        self.origins.push(newer.origin.clone());
         self.params.overlay(&newer.params);
         for source in &newer.sources {
             match self.sources.iter_mut().find(|have| have.name == source.name) {

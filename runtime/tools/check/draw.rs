@@ -12,6 +12,10 @@ use super::Report;
 
 /// A line is this long at most, apart from the text of the file.
 const WIDTH: usize = 110;
+/// A file with longer lines is not drawn: nobody could see the place.
+const LONGEST_DRAWN: usize = 1_000;
+/// As much is shown of such a line before and after the place.
+const BESIDE: usize = 40;
 
 /// One object a line.
 pub(super) fn json(report: &Report) -> String {
@@ -51,7 +55,9 @@ impl<'r> Drawing<'r> {
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         for finding in &self.report.findings {
-            let shown = Shown { finding, source: self.source(finding) };
+            let source = self.source(finding);
+            let around = if source.is_none() { self.around(finding) } else { None };
+            let shown = Shown { finding, source, around };
             // Writing to a string cannot fail.
             let _ = self.handler.render_report(&mut text, &shown);
             text.push('\n');
@@ -67,7 +73,20 @@ impl<'r> Drawing<'r> {
     fn source(&self, finding: &Finding) -> Option<NamedSource<String>> {
         let (name, text) = self.report.texts.iter().find(|(name, _)| *name == finding.origin.file)?;
         let is_about_the_file = finding.span == (0..0);
-        (!is_about_the_file && !text.is_empty()).then(|| NamedSource::new(name, text.clone()))
+        let can_be_drawn = || text.lines().all(|line| line.len() <= LONGEST_DRAWN);
+        (!is_about_the_file && !text.is_empty() && can_be_drawn()).then(|| NamedSource::new(name, text.clone()))
+    }
+
+    /// What stands around a place that is not drawn.
+    fn around(&self, finding: &Finding) -> Option<String> {
+        let (_, text) = self.report.texts.iter().find(|(name, _)| *name == finding.origin.file)?;
+        let (start, end) = (finding.span.start, finding.span.end);
+        let before = text.get(..start)?.rsplit('\n').next()?;
+        let after = text.get(start..)?.lines().next().unwrap_or("");
+        let skipped = before.char_indices().rev().nth(BESIDE - 1).map_or(0, |(at, _)| at);
+        let shown: String = after.chars().take(BESIDE).collect();
+        let (from, to) = (if skipped > 0 { "…" } else { "" }, if shown.len() < after.len() { "…" } else { "" });
+        (end > 0).then(|| format!("{from}{}{shown}{to}", before.get(skipped..).unwrap_or("")))
     }
 
     fn summary(&self) -> String {
@@ -87,14 +106,17 @@ impl<'r> Drawing<'r> {
 struct Shown<'f> {
     finding: &'f Finding,
     source: Option<NamedSource<String>>,
+    around: Option<String>,
 }
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.source.is_none() {
-            write!(f, "{}: ", self.finding.origin)?;
+        let Finding { origin, message, .. } = self.finding;
+        match (&self.source, &self.around) {
+            (Some(_), _) => f.write_str(message),
+            (None, None) => write!(f, "{origin}: {message}"),
+            (None, Some(around)) => write!(f, "{origin}:{}: {message}, at `{around}`", origin.column),
         }
-        f.write_str(&self.finding.message)
     }
 }
 

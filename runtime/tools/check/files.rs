@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use kumo_tsa_core::shaping::check::Checked;
-use kumo_tsa_core::shaping::{Finding, Level, Mx, Origin, Source, code, parse};
+use kumo_tsa_core::shaping::{Finding, Level, Mx, Origin, Source, code, parse_lossy};
 
 use crate::dns::{self, Resolver};
 use crate::host::Host;
@@ -17,11 +17,22 @@ const OWN: [&str; 2] = [include_str!("../../../examples/quickstart/responses.tsv
 /// Shaping files as they were read.
 #[derive(Default)]
 pub(super) struct Read {
-    /// Those that can be used.
+    /// What of them can be read.
     pub(super) checked: Vec<Checked>,
     pub(super) texts: Vec<(Arc<str>, String)>,
-    /// All that is wrong in the others.
+    /// All that is wrong in them.
     pub(super) findings: Vec<Finding>,
+    /// Those of which nothing can be read.
+    pub(super) unread: Vec<String>,
+}
+
+/// Why a file is no text.
+#[derive(Debug)]
+pub(super) struct NoText {
+    why: String,
+    /// Where, from 1.
+    line: u32,
+    column: u32,
 }
 
 /// What is known of the mail hosts of domains.
@@ -46,37 +57,72 @@ pub(super) fn read(host: &Host, files: &[PathBuf]) -> Read {
         let name = path.display().to_string();
         let text = match text(host, path) {
             Ok(text) => text,
-            Err(why) => {
-                let message = format!("cannot be read: {why}");
-                all.findings.push(whole(
-                    code::UNREADABLE,
-                    &name,
-                    message,
-                    "name a shaping file, TOML or JSON in UTF-8",
-                ));
+            Err(refused) => {
+                all.findings.push(refused.finding(&name, "name a shaping file, TOML or JSON in UTF-8"));
+                all.unread.push(name);
                 continue;
             }
         };
         let source = Source::new(&name, text);
         all.texts.push((source.name.clone(), source.text.clone()));
-        match parse(&source) {
-            Ok(file) => all.checked.push(Checked { source, file: Arc::new(file) }),
-            Err(findings) => all.findings.extend(findings.0),
+        let (file, errors) = parse_lossy(&source);
+        all.findings.extend(errors);
+        match file {
+            Some(file) => {
+                all.findings.extend(file.warnings().iter().cloned());
+                all.checked.push(Checked { source, file: Arc::new(file) });
+            }
+            None => all.unread.push(name),
         }
-    }
-    if all.findings.is_empty() {
-        all.findings.extend(all.checked.iter().flat_map(|one| one.file.warnings().iter().cloned()));
     }
     all
 }
 
-pub(super) fn text(host: &Host, path: &Path) -> Result<String, String> {
+/// Reads a file as text.
+pub(super) fn text(host: &Host, path: &Path) -> Result<String, NoText> {
     let name = path.to_string_lossy();
     if name.starts_with("http://") || name.starts_with("https://") {
-        return Err("it is a URL; fetch it first, as with `curl -o shaping.toml URL`".to_owned());
+        return Err(NoText::new("it is a URL; fetch it first, as with `curl -o shaping.toml URL`".to_owned()));
     }
-    let bytes = host.paths().read(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes.into_owned()).map_err(|_| "it is not UTF-8".to_owned())
+    let bytes = host.paths().read(path).map_err(|error| NoText::new(error.to_string()))?;
+    match String::from_utf8(bytes.into_owned()) {
+        Ok(text) => match text.find('\0') {
+            Some(at) => Err(NoText::at(&text, at, "it is no text: there is a zero byte")),
+            None => Ok(text),
+        },
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let bytes = error.into_bytes();
+            let why = if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+                "it is UTF-16, not UTF-8"
+            } else {
+                "it is not UTF-8"
+            };
+            Err(NoText::at(&String::from_utf8_lossy(&bytes), at, why))
+        }
+    }
+}
+
+impl NoText {
+    fn new(why: String) -> Self {
+        Self { why, line: 1, column: 1 }
+    }
+
+    /// At a byte of what can be read.
+    fn at(text: &str, at: usize, why: &str) -> Self {
+        let before = text.get(..at).unwrap_or("");
+        let number = |n: usize| u32::try_from(n + 1).unwrap_or(u32::MAX);
+        let line = number(before.matches('\n').count());
+        let column = number(before.rsplit('\n').next().map_or(0, |line| line.chars().count()));
+        Self { why: format!("{why} at line {line}, column {column}"), line, column }
+    }
+
+    /// As an error in a file.
+    pub(super) fn finding(&self, file: &str, help: &str) -> Finding {
+        let mut finding = whole(code::UNREADABLE, file, format!("cannot be read: {}", self.why), help);
+        (finding.origin.line, finding.origin.column) = (self.line, self.column);
+        finding
+    }
 }
 
 /// Responses as patterns see them: those of our own, and those of a file.

@@ -2,9 +2,9 @@
 
 mod draw;
 mod files;
-mod lua;
 mod policy;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,9 +18,10 @@ use self::draw::Drawing;
 use self::files::{Exchangers, Read};
 use self::policy::Verdict;
 use crate::dns::Resolver;
-use crate::host::{Clock, Host, Paths, run as running};
+use crate::host::{Clock, Host, run as running};
 use crate::mail::config::unenforced;
 use crate::tools::has_colour;
+use crate::tools::policy::{self as policies, Seen};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,6 +30,8 @@ Examples:
   tsa check /opt/kumomta/share/policy-extras/shaping.toml shaping.toml
       With what DNS says about the domains that roll up, and with the sources of the mail host:
   tsa check shaping.toml --zones mx.zone --policy init.lua
+      A policy and the shaping files that it loads; its folder stands in for /opt/kumomta/etc/policy:
+  tsa check --policy tsa_init.lua
       For a build: a warning fails it too, and each finding is a line of JSON:
   tsa check shaping.toml --deny warnings --json
 
@@ -43,7 +46,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "FILES", required_unless_present = "policy")]
     files: Vec<PathBuf>,
 
-    /// An init.lua or tsa_init.lua to validate as well; sources that shaping files name are looked for in an init.lua
+    /// An init.lua or tsa_init.lua to validate as well; without FILES those that it loads are checked, and its folder stands in for /opt/kumomta/etc/policy. Sources that shaping files name are looked for in an init.lua
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
@@ -94,6 +97,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             folder.join("shaping.toml").display()
         );
     }
+    if let Some(policy) = arguments.files.iter().find(|file| file.extension().is_some_and(|end| end == "lua")) {
+        bail!("`{0}` is a policy, not a shaping file: type `tsa check --policy {0}`", policy.display());
+    }
     let report = running::block_on(look(arguments))?;
     show(arguments, &report)?;
     let counts = |level| report.findings.iter().filter(|finding| finding.level == level).count();
@@ -102,26 +108,28 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn look(arguments: &Arguments) -> anyhow::Result<Report> {
-    let paths = || arguments.prefix.clone().map_or_else(Paths::documented, Paths::with_prefix);
-    let host = Host::new(Clock::system(), paths());
-    if !arguments.zones.is_empty() {
-        Resolver::use_zones(&host, &arguments.zones)?;
-    }
+    let paths = policies::paths(arguments.prefix.as_deref(), arguments.policy.as_deref())?;
+    let host = Host::new(Clock::system(), paths);
+    // Without zone files these are none, and nothing resolves: no network.
+    Resolver::use_zones(&host, &arguments.zones)?;
     let responses = files::responses(arguments.responses.as_deref())?;
     let mut report = Report::default();
-    let Read { checked, texts, findings } = files::read(&host, &arguments.files);
-    report.texts = texts;
-    report.findings = findings;
-    let sources = files::sources(&checked);
-    let verdict = match &arguments.policy {
-        Some(policy) => policy::look(&host, policy, &sources).await,
+    let mut verdict = match &arguments.policy {
+        Some(policy) => policy::look(&host, policy).await,
         None => Verdict::default(),
     };
+    let names = if arguments.files.is_empty() { loaded(&host, &mut report) } else { arguments.files.clone() };
+    let Read { checked, texts, findings, unread } = files::read(&host, &names);
+    report.texts = texts;
+    report.findings = findings;
+    let sources = verdict.sources(&files::sources(&checked)).await;
     let exchangers = files::exchangers(&host, &checked, !arguments.zones.is_empty()).await;
-    if report.findings.is_empty() {
-        report.findings = doubts(&checked, &responses, exchangers.as_ref(), &verdict);
-    } else {
-        report.notes.push("warnings are looked for once the errors are mended".to_owned());
+    report.findings.extend(doubts(&checked, unread.is_empty(), &responses, exchangers.as_ref(), sources.as_ref()));
+    in_order(&mut report.findings, &names);
+    if !unread.is_empty() && !checked.is_empty() {
+        report
+            .notes
+            .push(format!("looked at without {}: warnings may change with what is in there", unread.join(", ")));
     }
     if exchangers.is_none() && checked.iter().any(|one| one.file.rolled_domains().next().is_some()) {
         report.notes.push("DNS was not asked: `--zones FILE` also checks what domains roll up into".to_owned());
@@ -132,19 +140,35 @@ async fn look(arguments: &Arguments) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// What is doubtful in files that load.
+/// The files that the policy loads; what it fetches is not looked at.
+fn loaded(host: &Host, report: &mut Report) -> Vec<PathBuf> {
+    let (fetched, files): (Vec<String>, Vec<String>) =
+        Seen::of(host).files().unwrap_or_default().into_iter().partition(|file| file.starts_with("http"));
+    report.notes.extend(fetched.iter().map(|url| format!("{url} was not fetched")));
+    files.into_iter().map(PathBuf::from).collect()
+}
+
+/// By file, then by place.
+fn in_order(findings: &mut [Finding], files: &[PathBuf]) {
+    let file = |finding: &Finding| files.iter().position(|file| file.as_os_str() == &*finding.origin.file);
+    findings.sort_by_cached_key(|finding| (file(finding), finding.origin.line, finding.origin.column));
+}
+
+/// What is doubtful in what can be read.
 fn doubts(
     checked: &[Checked],
+    complete: bool,
     responses: &[String],
     exchangers: Option<&Exchangers>,
-    verdict: &Verdict,
+    sources: Option<&BTreeSet<String>>,
 ) -> Vec<Finding> {
     let without_effect: Vec<(&str, &str)> =
         unenforced().iter().filter(|one| one.of == "egress path").map(|one| (one.option, one.instead)).collect();
     let mx = exchangers.map(|known| |domain: &str| known.of(domain));
-    let has_source = verdict.sources.as_ref().map(|known| |name: &str| known.contains(name));
+    let has_source = sources.map(|known| |name: &str| known.contains(name));
     check(&Input {
         files: checked,
+        complete,
         mx: mx.as_ref().map(|mx| mx as &dyn Fn(&str) -> _),
         responses,
         has_source: has_source.as_ref().map(|has| has as &dyn Fn(&str) -> bool),

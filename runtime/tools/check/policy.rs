@@ -7,13 +7,12 @@ use std::sync::Arc;
 use kumo_tsa_core::shaping::{Finding, code};
 
 use super::files;
-use super::lua::{self, Printed};
 use crate::host::Host;
 use crate::mail::config::egress_source;
 use crate::mail::validate::{self, Invalid};
-use crate::modules;
-use crate::policy::{Error, Event, Install, Policy, explain};
+use crate::policy::{Error, Event, Policy, explain};
 use crate::shaping::LuaShaping;
+use crate::tools::policy::{Seen, installs, is_of_a_daemon};
 
 /// What a daemon's policy starts with.
 const TSA_INIT: Event<(), ()> = Event::single("tsa_init");
@@ -25,88 +24,69 @@ pub(super) struct Verdict {
     pub(super) text: Option<(Arc<str>, String)>,
     pub(super) findings: Vec<Finding>,
     pub(super) notes: Vec<String>,
-    /// Those of the sources that were asked for that it defines; `None` where it does not say.
-    pub(super) sources: Option<BTreeSet<String>>,
+    /// The policy of a mail host that is good for further questions.
+    host: Option<Policy>,
+    daemon: bool,
 }
 
-/// Validates a policy as `kumod --validate` does, and asks it for the sources.
-pub(super) async fn look(host: &Host, file: &Path, sources: &BTreeSet<String>) -> Verdict {
+/// Validates a policy as `kumod --validate` does.
+pub(super) async fn look(host: &Host, file: &Path) -> Verdict {
     let name = file.display().to_string();
     let mut verdict = Verdict::default();
     let text = match files::text(host, file) {
         Ok(text) => text,
-        Err(why) => {
-            let message = format!("cannot be read: {why}");
-            verdict.findings.push(files::whole(code::UNREADABLE, &name, message, "name an init.lua or a tsa_init.lua"));
+        Err(refused) => {
+            verdict.findings.push(refused.finding(&name, "name an init.lua or a tsa_init.lua"));
             return verdict;
         }
     };
     let daemon = is_of_a_daemon(&text);
-    verdict.text = Some((name.as_str().into(), text));
+    verdict.daemon = daemon;
     let policy = validate::run_with(host, file, &installs(daemon)).await;
     let policy = match policy {
         Ok(policy) if daemon => begin(&policy).await.map(|()| policy).map_err(Invalid::from),
         policy => policy,
     };
-    let printed = Printed::of(host).lines();
+    // What loading warns of is looked for here too, and what DNS would say of it is not known.
+    let printed: Vec<String> =
+        Seen::of(host).lines().into_iter().filter(|line| !line.starts_with("shaping: warning: ")).collect();
     match policy {
         Ok(policy) => {
             verdict.notes = printed;
-            if daemon && !sources.is_empty() {
-                verdict.notes.push(format!("{name} is a daemon's policy: sources were not looked for in it"));
-            } else {
-                verdict.sources = Some(defined(&policy, sources).await);
-            }
+            verdict.host = (!daemon).then_some(policy);
         }
         Err(Invalid::Declared) => {
             let said = if printed.is_empty() { "nothing".to_owned() } else { printed.join("; ") };
             let message = "the policy calls `kumo.validation_failed`".to_owned();
             verdict.findings.push(files::whole(code::POLICY_INVALID, &name, message, &format!("it says: {said}")));
         }
-        Err(Invalid::Policy(error)) => {
-            let text = verdict.text.as_ref().map_or("", |(_, text)| text);
-            verdict.findings.push(raised(&name, text, &error));
-        }
+        Err(Invalid::Policy(error)) => verdict.findings.push(raised(&name, &text, &error)),
     }
+    verdict.text = Some((name.as_str().into(), text));
     verdict
 }
 
-/// Whether the policy has a handler of a daemon's events.
-fn is_of_a_daemon(text: &str) -> bool {
-    let named =
-        |code: &str, event: &str| ['\'', '"'].iter().any(|quote| code.contains(&format!("{quote}{event}{quote}")));
-    let code = text.lines().map(|line| line.split("--").next().unwrap_or(""));
-    code.into_iter().any(|code| named(code, "tsa_init") || named(code, "tsa_load_shaping_data"))
+impl Verdict {
+    /// Those of the sources that the policy can make; `None` where it does not say.
+    pub(super) async fn sources(&mut self, named: &BTreeSet<String>) -> Option<BTreeSet<String>> {
+        if self.daemon && !named.is_empty() {
+            self.notes.push("sources are looked for in the policy of a mail host, and this is a daemon's".to_owned());
+        }
+        let policy = self.host.as_ref()?;
+        let mut defined = BTreeSet::new();
+        for name in named {
+            if egress_source(policy, name).await.is_ok() {
+                defined.insert(name.clone());
+            }
+        }
+        Some(defined)
+    }
 }
 
-/// What a daemon asks its policy at start.
+/// What a daemon asks its policy at start. Files that cannot be loaded are told of elsewhere.
 async fn begin(policy: &Policy) -> Result<(), Error> {
     policy.call(&TSA_INIT, ()).await?;
     policy.call(&TSA_LOAD_SHAPING_DATA, ()).await.map(drop)
-}
-
-/// What the policy sees: that of a mail host, or that of a daemon.
-fn installs(daemon: bool) -> Vec<Install> {
-    let mut installs = if daemon {
-        let mut installs = modules::standard().to_vec();
-        installs.extend([crate::shaping::install as Install, crate::tsa::install, modules::absent::install_mail]);
-        installs
-    } else {
-        crate::mail::installs()
-    };
-    installs.push(lua::install);
-    installs
-}
-
-/// Those of the sources that the policy can make.
-async fn defined(policy: &Policy, sources: &BTreeSet<String>) -> BTreeSet<String> {
-    let mut defined = BTreeSet::new();
-    for name in sources {
-        if egress_source(policy, name).await.is_ok() {
-            defined.insert(name.clone());
-        }
-    }
-    defined
 }
 
 /// An error of a policy, at the place that it names when that is in the policy file.

@@ -11,15 +11,14 @@ mod text;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use kumo_tsa_core::wire::PathName;
 
-use self::daemon::Told;
 use self::model::Explanation;
 use self::site::Destination;
 use crate::dns::Resolver;
-use crate::host::{Clock, Host, Paths, run};
-use crate::tools::documented::POLICY_FOLDER;
+use crate::host::{Clock, Host, run};
+use crate::tools::policy as policies;
 
 /// The source of mail for which the policy chooses none.
 const UNSPECIFIED: &str = "unspecified";
@@ -29,7 +28,7 @@ Examples:
   # What holds for mail to yahoo.com from the source ip-1, by the default rules and your own
   tsa explain /opt/kumomta/share/policy-extras/shaping.toml shaping.toml yahoo.com --source ip-1
 
-  # By the rules that the daemon's policy loads, and by what the daemon has decided
+  # By the rules that a policy loads, init.lua or tsa_init.lua, and by what the daemon has decided
   tsa explain --policy tsa_init.lua --url http://127.0.0.1:8008 yahoo.com --source ip-1
 
   # Why is it suspended: the rules that see this response, and what each would do
@@ -49,7 +48,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "FILES... DOMAIN", required = true, num_args = 1..)]
     files_and_domain: Vec<String>,
 
-    /// The daemon's policy, such as tsa_init.lua: the rules are those that its `tsa_load_shaping_data` loads; its folder stands in for /opt/kumomta/etc/policy
+    /// The policy of a daemon or a mail host, tsa_init.lua or init.lua: the rules are those that it loads; its folder stands in for /opt/kumomta/etc/policy
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 
@@ -57,7 +56,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DAEMON")]
     url: Option<String>,
 
-    /// The egress source that mail leaves from [default: that of --site, else `unspecified`]
+    /// The egress source that mail leaves from [default: that of --site, else `unspecified`; what a daemon has decided is then shown for every source]
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
 
@@ -72,6 +71,10 @@ pub(super) struct Arguments {
     /// Answer DNS from this zone file; may be given several times
     #[arg(long, value_name = "FILE", env = "KUMO_ZONES", value_delimiter = ':')]
     zones: Vec<PathBuf>,
+
+    /// Where documented paths lead: /opt/kumomta is DIR/opt/kumomta, and so on
+    #[arg(long, value_name = "DIR", env = "KUMO_PREFIX")]
+    prefix: Option<PathBuf>,
 
     /// Show the options that nobody sets as well
     #[arg(long)]
@@ -123,7 +126,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 async fn explain(arguments: &Arguments) -> anyhow::Result<Explanation> {
     let (files, domain) = arguments.split()?;
-    let host = Host::new(Clock::system(), paths(arguments)?);
+    let paths = policies::paths(arguments.prefix.as_deref(), arguments.policy.as_deref())?;
+    let host = Host::new(Clock::system(), paths);
     if !arguments.zones.is_empty() {
         Resolver::use_zones(&host, &arguments.zones)?;
     }
@@ -131,26 +135,21 @@ async fn explain(arguments: &Arguments) -> anyhow::Result<Explanation> {
         Some(url) => Some(daemon::ask(&host, url).await?),
         None => None,
     };
-    let rules = rules::load(&host, arguments.policy.as_deref(), files, told.as_ref()).await?;
     let named = arguments.site.as_deref().map(|site| PathName::parse(site, arguments.source.as_deref()));
-    let source = arguments.source.as_deref().or(named.and_then(|path| path.source)).unwrap_or(UNSPECIFIED);
+    let given = arguments.source.as_deref().or(named.and_then(|path| path.source));
+    let source = given.unwrap_or(UNSPECIFIED);
     let destination = Destination::find(&host, domain, named.map(|path| path.site)).await?;
+    let path = rules::Asked { to: &destination, source };
+    let rules = rules::load(&host, arguments.policy.as_deref(), files, told.as_ref(), path).await?;
     let mut explanation = Explanation::of(&rules, &destination, source);
     if let Some(told) = &told {
-        explanation.lay_over(told, host.clock().now());
+        explanation.lay_over(told, host.clock().now(), given.is_none());
+        if given.is_some() {
+            explanation.hint(told.effects());
+        }
     }
-    explanation.hint(arguments.source.is_some(), told.as_ref().map_or(&[], Told::effects));
     if let Some(response) = &arguments.response {
         explanation.response = Some(reply::Reply::of(&rules, &destination, source, response)?);
     }
     Ok(explanation)
-}
-
-/// The documented paths; a policy's folder stands in for that of policies.
-fn paths(arguments: &Arguments) -> anyhow::Result<Paths> {
-    let paths = Paths::documented();
-    let Some(policy) = &arguments.policy else { return Ok(paths) };
-    let policy = std::path::absolute(policy).context("finding the policy")?;
-    let folder = policy.parent().unwrap_or(&policy);
-    Ok(if folder.starts_with(POLICY_FOLDER) { paths } else { paths.moving(POLICY_FOLDER, folder) })
 }

@@ -1,7 +1,7 @@
 //! All that is explained, before anybody reads it.
 
 use kumo_tsa_core::decide::{EffectId, Place, View};
-use kumo_tsa_core::shaping::{Criterion, EgressPath, Origin, Param, ProviderFit, Scope};
+use kumo_tsa_core::shaping::{Criterion, EgressPath, Origin, Param, ProviderFit, Scope, Taking};
 use kumo_tsa_core::wire::Time;
 use serde::Serialize;
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub(super) struct Explanation {
     /// Where the rules were loaded from.
     pub(super) rules: Vec<String>,
     /// The blocks that take part, in their order.
-    pub(super) blocks: Vec<String>,
+    pub(super) blocks: Vec<Block>,
     pub(super) providers: Vec<Provider>,
     /// What the daemon has decided for this path and these queues.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,6 +33,15 @@ pub(super) struct Explanation {
     pub(super) response: Option<Reply>,
     /// What else is worth knowing.
     pub(super) notes: Vec<String>,
+}
+
+/// A block that takes part.
+#[derive(Debug, Serialize)]
+pub(super) struct Block {
+    /// Such as `default` or `provider:google`.
+    pub(super) scope: String,
+    /// Where it stands, in the order of the files.
+    pub(super) places: Vec<Origin>,
 }
 
 /// A provider that fits, or nearly.
@@ -122,7 +131,7 @@ impl Explanation {
         let blocks = shaping.blocks_for(domain, site, hosts.as_deref());
         let path = shaping.egress_path(domain, source, site, hosts.as_deref());
         let mut notes = Vec::new();
-        let special = |block: &Scope| *block != Scope::Default;
+        let special = |block: &Taking<'_>| block.scope != Scope::Default;
         if !rules.from.is_empty() && !blocks.iter().any(special) {
             notes.push(format!("no provider, site or domain block covers `{domain}`: only `default` holds"));
         }
@@ -135,7 +144,7 @@ impl Explanation {
             site: site.clone(),
             hosts: hosts.clone(),
             rules: rules.from.clone(),
-            blocks: blocks.iter().map(ToString::to_string).collect(),
+            blocks: blocks.iter().map(Block::of).collect(),
             providers: shaping.providers_for(domain, site, hosts.as_deref()).iter().map(Provider::of).collect(),
             daemon: None,
             options: options(&path, rules),
@@ -169,8 +178,8 @@ impl Explanation {
         }
     }
 
-    /// Says which other sources have something in force: who asks without a source nearly always wants one of them.
-    pub(super) fn hint(&mut self, source_given: bool, effects: &[Listed]) {
+    /// Says which other sources have something in force on the site, where one was asked for.
+    pub(super) fn hint(&mut self, effects: &[Listed]) {
         let here = |one: &&Listed| {
             let facts = &one.view.value;
             *facts.site == *self.site && *facts.source != *self.source
@@ -178,12 +187,15 @@ impl Explanation {
         let mut sources: Vec<&str> = effects.iter().filter(here).map(|one| &*one.view.value.source).collect();
         sources.sort_unstable();
         sources.dedup();
-        if sources.is_empty() {
-            return;
+        if !sources.is_empty() {
+            self.notes.push(format!("the daemon has effects on this site for other sources: {}", sources.join(", ")));
         }
-        let ask = if source_given { "" } else { "; name one with --source" };
-        let note = format!("the daemon has effects on this site for other sources: {}{ask}", sources.join(", "));
-        self.notes.push(note);
+    }
+}
+
+impl Block {
+    fn of(taking: &Taking<'_>) -> Self {
+        Self { scope: taking.scope.to_string(), places: taking.origins.to_vec() }
     }
 }
 

@@ -11,21 +11,25 @@ use super::model::{DaemonSays, Explanation, InForce, SetBy, winner};
 use super::rules::Rules;
 
 impl Explanation {
-    /// Lays over what a daemon has decided for the path and the queues of the domain.
-    pub(super) fn lay_over(&mut self, told: &Told, now: Time) {
+    /// Lays over what a daemon has decided for the path and the queues of the domain; of other sources of the site too, when
+    /// `any_source` will do.
+    pub(super) fn lay_over(&mut self, told: &Told, now: Time, any_source: bool) {
         let in_force = match &told.what {
-            What::Effects(list) => self.effects(list, now),
-            What::Plain { .. } => self.holds(&told.what, now),
+            What::Effects(list) => self.effects(list, now, any_source),
+            What::Plain { .. } => self.holds(&told.what, now, any_source),
         };
         self.daemon = Some(DaemonSays { url: told.url.clone(), in_force });
     }
 
-    /// Overrides go to their options; returned is what has no option: holds, and overrides that others outdo.
-    fn effects(&mut self, list: &[Listed], now: Time) -> Vec<InForce> {
-        let mine: Vec<&Listed> = list.iter().filter(|one| self.concerns(one)).collect();
+    /// Overrides go to their options; returned is what has no option: holds, overrides that others outdo, and those of other sources.
+    fn effects(&mut self, list: &[Listed], now: Time, any_source: bool) -> Vec<InForce> {
+        let concerning = list.iter().filter(|one| self.concerns(one));
+        let (mine, others): (Vec<&Listed>, Vec<_>) = concerning.partition(|one| self.is_of_source(one));
         let (overrides, holds): (Vec<_>, Vec<_>) =
             mine.into_iter().partition(|one| one.view.kind == EffectKind::Override);
-        let mut in_force: Vec<InForce> = holds.into_iter().map(|one| InForce::of(one, !one.holds, now)).collect();
+        let others = others.into_iter().filter(|_| any_source);
+        let mut in_force: Vec<InForce> =
+            holds.into_iter().chain(others).map(|one| InForce::of(one, !one.holds, now)).collect();
         let mut names: Vec<&Arc<str>> = overrides.iter().filter_map(|one| one.view.value.option.as_ref()).collect();
         names.sort_unstable();
         names.dedup();
@@ -41,23 +45,31 @@ impl Explanation {
         in_force
     }
 
-    /// Whether an effect has to do with the path, or with queues of the domain.
+    /// Whether an effect has to do with the site, or with queues of the domain.
     fn concerns(&self, one: &Listed) -> bool {
         let facts = &one.view.value;
         let on_site = *facts.site == *self.site;
         let of_domain = facts.domain.as_deref() == Some(self.domain.as_str());
         match one.view.kind {
-            EffectKind::Override => *facts.source == *self.source && if facts.rolled { on_site } else { of_domain },
-            EffectKind::Suspension if facts.domain.is_none() => *facts.source == *self.source && on_site,
-            EffectKind::Suspension | EffectKind::Bounce => of_domain,
+            EffectKind::Override if facts.rolled => on_site,
+            EffectKind::Suspension if facts.domain.is_none() => on_site,
+            EffectKind::Override | EffectKind::Suspension | EffectKind::Bounce => of_domain,
         }
     }
 
+    /// Whether it is for the source that was asked for, or for queues, which have none.
+    fn is_of_source(&self, one: &Listed) -> bool {
+        let facts = &one.view.value;
+        let is_of_queue = one.view.kind != EffectKind::Override && facts.domain.is_some();
+        is_of_queue || *facts.source == *self.source
+    }
+
     /// What a daemon tells that lists no effects.
-    fn holds(&self, what: &What, now: Time) -> Vec<InForce> {
+    fn holds(&self, what: &What, now: Time, any_source: bool) -> Vec<InForce> {
         let What::Plain { ready, sched, bounces, .. } = what else { return Vec::new() };
-        let here =
-            |path: &str, source: &str| source == self.source && PathName::parse(path, Some(source)).site == self.site;
+        let here = |path: &str, source: &str| {
+            (any_source || source == self.source) && PathName::parse(path, Some(source)).site == self.site
+        };
         let queues = |tenant: Option<&str>, campaign: Option<&str>| queues(&self.domain, tenant, campaign);
         let ready = ready.iter().filter(|one| here(&one.site_name, &one.source)).map(|one| {
             let what = format!("the path {}", one.site_name);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kumo_tsa_core::shaping::options;
 use kumo_tsa_core::wire::format_duration;
 
-use super::model::{DaemonSays, Explanation, InForce, OptionSet, Provider, SetBy};
+use super::model::{Block, DaemonSays, Explanation, InForce, OptionSet, Provider, SetBy};
 use super::reply::{Made, Reply, Tried};
 use crate::tools::show::{clock_text, matches_text, shortened};
 
@@ -55,6 +55,7 @@ impl Text {
         }
         if !rules.is_empty() {
             self.line(&format!("  rules     {}", rules.join(", ")));
+            let blocks: Vec<String> = blocks.iter().map(block).collect();
             self.line(&format!(
                 "  blocks    {}",
                 if blocks.is_empty() { "none".to_owned() } else { blocks.join(", ") }
@@ -109,7 +110,11 @@ impl Text {
     fn options(&mut self, explanation: &Explanation, all: bool) {
         let rest: Vec<_> = options().iter().filter(|spec| !sets(explanation, spec.name)).collect();
         self.line("");
-        self.line(if explanation.options.is_empty() { "options: all have their defaults" } else { "options" });
+        self.line(match (explanation.options.is_empty(), explanation.rules.is_empty()) {
+            (true, true) => "options: none is overridden; name shaping files, or --policy, to see what they set",
+            (true, false) => "options: all have their defaults",
+            (false, _) => "options",
+        });
         for option in &explanation.options {
             self.option(option);
         }
@@ -180,6 +185,12 @@ impl Text {
             }
         }
     }
+}
+
+/// A block with the places where it stands.
+fn block(block: &Block) -> String {
+    let places: Vec<String> = block.places.iter().map(ToString::to_string).collect();
+    format!("{} ({})", block.scope, places.join(", "))
 }
 
 /// Whether anybody sets the option, or a name of it.

@@ -10,6 +10,7 @@ mod layer;
 mod overlap;
 mod pattern;
 mod provider;
+mod relaxed;
 mod rule;
 mod setting;
 mod value;
@@ -35,6 +36,8 @@ pub struct Checked {
 pub struct Input<'a> {
     /// The files in the order in which they merge.
     pub files: &'a [Checked],
+    /// Whether these are all files that there are: where one could not be read, nobody knows what it says.
+    pub complete: bool,
     /// The mail hosts of the domains that [`File::rolled_domains`] lists. `None` where DNS is not asked.
     pub mx: Option<&'a dyn Fn(&str) -> Mx>,
     /// Responses that providers really give, each as one line.

@@ -15,10 +15,8 @@ use crate::shaping::{Action, Scope, Setting, Trigger};
 struct Looked<'f> {
     file: usize,
     draft: &'f Arc<Draft>,
-    /// Of each pattern by itself.
+    /// Of each pattern by itself what it matches at most.
     parts: Vec<Option<Language>>,
-    /// Of all of them together, where there are several.
-    several: Option<Language>,
     /// Of each pattern a response that matches, where one was found.
     examples: Vec<String>,
     /// Which of the known responses match.
@@ -98,24 +96,14 @@ fn as_soon(one: Trigger, other: Trigger) -> bool {
 
 impl<'f> Looked<'f> {
     fn new(file: usize, draft: &'f Arc<Draft>, responses: &[String]) -> Self {
-        let texts = || draft.patterns.iter().map(|pattern| &*pattern.text);
         let matches = |response: &String| draft.patterns.iter().any(|pattern| pattern.is_match(response) == Ok(true));
-        let parts: Vec<Option<Language>> = texts().map(|text| Language::of([text])).collect();
+        let parts: Vec<Option<Language>> = texts(draft).map(Language::at_most).collect();
         Self {
             file,
             draft,
             examples: parts.iter().flatten().filter_map(Language::example).collect(),
             parts,
-            several: if draft.patterns.len() > 1 { Language::of(texts()) } else { None },
             known: (0..responses.len()).filter(|at| matches(&responses[*at])).collect(),
-        }
-    }
-
-    /// What any of its patterns matches.
-    fn whole(&self) -> Option<&Language> {
-        match self.parts.as_slice() {
-            [one] => one.as_ref(),
-            _ => self.several.as_ref(),
         }
     }
 
@@ -139,16 +127,40 @@ impl<'f> Looked<'f> {
             return false;
         }
         let has = |text: &str| self.draft.patterns.iter().any(|pattern| &*pattern.text == text);
-        other.draft.patterns.iter().zip(&other.parts).all(|(pattern, part)| {
-            let within = || part.as_ref()?.is_within(self.whole()?);
-            has(&pattern.text) || within() == Some(true)
-        })
+        other
+            .draft
+            .patterns
+            .iter()
+            .zip(&other.parts)
+            .all(|(pattern, part)| has(&pattern.text) || self.holds(&pattern.text, part.as_ref()) == Some(true))
+    }
+
+    /// Whether it matches whatever a pattern matches.
+    fn holds(&self, pattern: &str, part: Option<&Language>) -> Option<bool> {
+        let part = part?;
+        let like = |own: &&Language| own.is_exact() && own.is_wide() == part.is_wide();
+        let own: Vec<&Language> = self.parts.iter().flatten().filter(like).collect();
+        if own.iter().any(|own| part.is_within(own) == Some(true)) {
+            return Some(true);
+        }
+        if self.parts.len() == 1 && own.len() == 1 {
+            return Some(false);
+        }
+        // All of its patterns together; they are asked for rarely, and take time.
+        let whole = Language::of(texts(self.draft))?;
+        if part.is_wide() == whole.is_wide() {
+            return part.is_within(&whole);
+        }
+        let whole = Language::widened(texts(self.draft)).filter(Language::is_exact)?;
+        Language::widened([pattern])?.is_within(&whole)
     }
 
     /// What never matches has its own warning.
     fn matches_something(&self) -> bool {
-        let some = || self.whole().is_none_or(|whole| whole.matches_some(Characters::Real) != Some(false));
-        !self.known.is_empty() || !self.examples.is_empty() || some()
+        let may = |part: &Option<Language>| {
+            part.as_ref().is_none_or(|part| part.matches_some(Characters::Real) != Some(false))
+        };
+        !self.known.is_empty() || !self.examples.is_empty() || self.parts.iter().any(may)
     }
 
     fn matches(&self, response: &str) -> bool {
@@ -176,6 +188,10 @@ impl<'f> Looked<'f> {
         let theirs = &other.draft.patterns;
         self.draft.patterns.iter().position(|own| theirs.iter().any(|pattern| pattern.text == own.text))
     }
+}
+
+fn texts(draft: &Draft) -> impl Iterator<Item = &str> + Clone {
+    draft.patterns.iter().map(|pattern| &*pattern.text)
 }
 
 /// So many known responses tell something where nothing can be proven.
@@ -214,38 +230,57 @@ fn patterns(desk: &mut Desk<'_>, rule: &Looked<'_>) {
     }
 }
 
-/// What a rule has against those before it in its scope.
+/// What a rule has against the first of those before it in its scope that is of no use beside it.
 fn quarrel(desk: &mut Desk<'_>, rule: &Looked<'_>, earlier: &[Looked<'_>]) {
-    for other in earlier {
-        if let Some(at) = rule.shared_pattern(other).filter(|_| !rule.is_like(other)) {
-            let origin = desk.origin(&other.spot());
-            let pattern = rule.draft.patterns.get(at).map_or("", |pattern| &pattern.text);
-            let message =
-                format!("the rule at {origin} has the same pattern `{pattern}`, and another action or trigger");
-            let help =
-                "both act; write one rule with a list of actions, or give each the responses that it is meant for";
-            desk.warn(code::RULE_SAME_PATTERN, &rule.spot(), message, help).note(&other.spot(), "the other rule");
-            patterns(desk, rule);
-        } else if rule.draft.trigger == other.draft.trigger && opposed(rule, other) {
-            let origin = desk.origin(&other.spot());
-            let message = format!(
-                "the rule at {origin} acts on the same responses at the same time: one of them suspends the path, and what \
-                 the other sets has no effect meanwhile"
-            );
-            let help = "give the patterns responses of their own, or one of the rules another threshold";
-            desk.warn(code::RULE_CONTRADICTS, &rule.spot(), message, help).note(&other.spot(), "the other rule");
-            patterns(desk, rule);
-        }
+    // What is shadowed was said where it stands.
+    let others = || earlier.iter().filter(|other| !rule.shadows(other));
+    let same = |other: &Looked<'_>| rule.shared_pattern(other).filter(|_| !rule.is_like(other));
+    if let Some((other, at)) = others().find_map(|other| Some((other, same(other)?))) {
+        let origin = desk.origin(&other.spot());
+        let pattern = rule.draft.patterns.get(at).map_or("", |pattern| &pattern.text);
+        let message = format!("the rule at {origin} has the same pattern `{pattern}`, and another action or trigger");
+        let help = "both act; write one rule with a list of actions, or give each the responses that it is meant for";
+        desk.warn(code::RULE_SAME_PATTERN, &rule.spot(), message, help).note(&other.spot(), "the other rule");
+        patterns(desk, rule);
+    }
+    let mut at_once = others().filter(|other| same(other).is_none() && rule.draft.trigger == other.draft.trigger);
+    if let Some((other, why)) = at_once.find_map(|other| Some((other, opposed_by(rule, other)?))) {
+        let origin = desk.origin(&other.spot());
+        let message = format!("the rule at {origin} acts on the same responses at the same time: {why}");
+        let help = "give the patterns responses of their own, or one of the rules another threshold";
+        desk.warn(code::RULE_CONTRADICTS, &rule.spot(), message, help).note(&other.spot(), "the other rule");
+        patterns(desk, rule);
     }
 }
 
-/// Whether one suspends for at least as long as the other sets options, on the same responses.
-fn opposed(one: &Looked<'_>, other: &Looked<'_>) -> bool {
-    let suspends = |rule: &Looked<'_>| rule.draft.actions.contains(&Action::Suspend);
-    let sets = |rule: &Looked<'_>| {
-        rule.draft.actions.iter().all(|action| matches!(action, Action::SetConfig(_) | Action::SetDomainConfig(_)))
+/// In which way two rules that see the same responses work against each other.
+fn opposed_by(one: &Looked<'_>, other: &Looked<'_>) -> Option<&'static str> {
+    let why = if is_idle(one, other) || is_idle(other, one) {
+        "one of them suspends the path, and what the other sets has no effect meanwhile"
+    } else if gives_up(one, other) || gives_up(other, one) {
+        "one of them keeps the mail for later, and the other bounces it"
+    } else {
+        return None;
     };
-    let idle =
-        |hold: &Looked<'_>, set: &Looked<'_>| suspends(hold) && sets(set) && hold.draft.duration >= set.draft.duration;
-    (idle(one, other) || idle(other, one)) && (one.covers(other) || other.covers(one))
+    (one.covers(other) || other.covers(one)).then_some(why)
+}
+
+/// Whether one suspends for at least as long as the other sets options.
+fn is_idle(hold: &Looked<'_>, set: &Looked<'_>) -> bool {
+    let sets = |action: &Action| matches!(action, Action::SetConfig(_) | Action::SetDomainConfig(_));
+    hold.draft.actions.contains(&Action::Suspend)
+        && set.draft.actions.iter().all(sets)
+        && hold.draft.duration >= set.draft.duration
+}
+
+/// Whether one bounces what the other holds.
+fn gives_up(bounce: &Looked<'_>, hold: &Looked<'_>) -> bool {
+    use Action::{Bounce, BounceCampaign, BounceTenant, Suspend, SuspendCampaign, SuspendTenant};
+    let undone = |action: &Action| match action {
+        Suspend => bounce.draft.actions.contains(&Bounce),
+        SuspendTenant => bounce.draft.actions.iter().any(|one| matches!(one, Bounce | BounceTenant)),
+        SuspendCampaign => bounce.draft.actions.iter().any(|one| matches!(one, Bounce | BounceTenant | BounceCampaign)),
+        _ => false,
+    };
+    hold.draft.actions.iter().any(undone)
 }

@@ -1,10 +1,16 @@
 //! Patterns that cannot do what they are for.
 
+use regex_syntax::hir::Hir;
+
 use super::desk::{Desk, Spot};
-use super::language::{Characters, Language, parse, without_anchors};
+use super::language::{Characters, Language, parse};
 use super::layer::Layers;
+use super::relaxed::{relaxed, without_anchors};
 use crate::shaping::finding::code;
 use crate::shaping::pattern::{Exceeded, Pattern};
+
+/// So many known responses stand for all.
+const MANY: usize = 100;
 
 /// Why no response matches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,12 +31,15 @@ pub(super) fn check(desk: &mut Desk<'_>, scope: &Layers<'_>) {
 
 fn one(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern) {
     let text = &pattern.text;
+    let responses = desk.input.responses;
     let matches = |response: &String| pattern.is_match(response) == Ok(true);
-    let language = Language::of([&**text]);
+    let language = Language::at_most(text);
     let none = language.as_ref().is_some_and(|language| language.matches_some(Characters::Real) == Some(false));
-    if none && !desk.input.responses.iter().any(matches) {
+    // Where something is left out the known responses have to tell the rest.
+    let tells = |language: &Language| language.is_exact() || (responses.len() >= MANY && responses.iter().all(matches));
+    if none && !responses.iter().any(matches) {
         never(desk, spot, text);
-    } else if language.is_some_and(|language| language.matches_all() == Some(true)) {
+    } else if language.is_some_and(|language| language.matches_all() == Some(true) && tells(&language)) {
         let message = format!("pattern `{text}` matches every response");
         let help = "the rule acts on any failure at all; name the words or the code that it is meant for";
         desk.warn(code::PATTERN_MATCHES_ALL, spot, message, help);
@@ -74,17 +83,25 @@ fn on_one_line(text: &str) -> String {
     text.replace('\r', "\\r").replace('\n', "\\n")
 }
 
+/// What has to be given up for something to match; of several things the first that a person would mend.
 fn why_never(text: &str) -> Never {
-    let some = |language: Option<Language>, characters| language.and_then(|l| l.matches_some(characters)) == Some(true);
-    if some(Language::of([text]), Characters::Backslash) {
-        Never::Escaped
-    } else if some(Language::of([text]), Characters::Breaks) {
-        Never::Broken
-    } else if some(parse(text).and_then(|hir| Language::of_parsed(&[without_anchors(&hir)])), Characters::Real) {
-        Never::Anchored
-    } else {
-        Never::Contrary
-    }
+    let wide = !text.is_ascii();
+    let relaxed = if parse(text, wide).is_none() { relaxed(text) } else { None };
+    let Some(whole) = parse(relaxed.as_deref().unwrap_or(text), wide) else { return Never::Contrary };
+    let bare = without_anchors(&whole);
+    let some = |pattern: &Hir, characters| {
+        let language = Language::of_parsed(std::slice::from_ref(pattern), wide);
+        language.and_then(|language| language.matches_some(characters)) == Some(true)
+    };
+    let tries = [
+        (Never::Escaped, &whole, Characters::Backslash),
+        (Never::Anchored, &bare, Characters::Real),
+        (Never::Broken, &whole, Characters::Breaks),
+        (Never::Escaped, &bare, Characters::Backslash),
+        (Never::Broken, &bare, Characters::Breaks),
+    ];
+    let found = tries.into_iter().find(|(_, pattern, characters)| some(pattern, *characters));
+    found.map_or(Never::Contrary, |(why, ..)| why)
 }
 
 /// The pattern with one level of escapes less.
@@ -124,6 +141,11 @@ mod tests {
             (r"first\r?\nsecond", Never::Broken),
             ("^Too many", Never::Anchored),
             ("busy$ now", Never::Anchored),
+            ("(?m)^Too many", Never::Anchored),
+            ("^Too (?!few)many", Never::Anchored),
+            (r"^Too \\d+ many", Never::Escaped),
+            ("^too\nmany", Never::Broken),
+            ("^Refusé", Never::Anchored),
             (r"b\bu", Never::Contrary),
         ] {
             assert_eq!(why_never(pattern), expected, "{pattern}");

@@ -9,11 +9,13 @@ use crate::shaping::file::MatchEntry;
 use crate::shaping::finding::code;
 use crate::shaping::provider::{Criteria, Fit, Hosts};
 use crate::shaping::site::site_name;
+use crate::shaping::suggest::{nearest, quoted};
 
 pub(super) fn check(desk: &mut Desk<'_>, scope: &Layers<'_>) {
     let Scope::Provider(name) = &scope.scope else { return };
     let entries: Vec<(usize, &MatchEntry)> = scope.live().iter().flat_map(entries).collect();
-    if entries.is_empty() {
+    let refused = |layer: &Layer<'_>| layer.provider.is_some_and(|provider| provider.match_refused);
+    if entries.is_empty() && desk.input.complete && !scope.live().iter().any(refused) {
         without_match(desk, scope, name);
     }
     for (file, entry) in &entries {
@@ -34,23 +36,25 @@ fn without_match(desk: &mut Desk<'_>, scope: &Layers<'_>, name: &str) {
         1 => "its rule never acts".to_owned(),
         n => format!("its {n} rules never act"),
     };
+    let spot = first.spot();
+    if let Some((_, entry)) = scope.all.iter().flat_map(entries).next() {
+        let message = format!("`replace_base` of provider `{name}` drops its `match`, so it fits no domain: {dead}");
+        let help = format!("give it again, as in `match = [{{{} = \"{}\"}}]`", entry.field, entry.text);
+        desk.warn(code::PROVIDER_WITHOUT_MATCH, &spot, message, help);
+        return;
+    }
     let message = format!("provider `{name}` has no `match` in any file, so it fits no domain: {dead}");
-    let mut others: Vec<String> = desk
-        .input
-        .files
-        .iter()
-        .flat_map(|checked| &checked.file.providers)
-        .filter(|provider| !provider.matches.is_empty())
-        .map(|provider| format!("`{}`", provider.name))
-        .collect();
-    others.dedup();
-    let meant = if others.is_empty() {
-        String::new()
-    } else {
-        format!(", or use the name of one that has it: {}", others.join(", "))
+    let all = desk.input.files.iter().flat_map(|checked| &checked.file.providers);
+    let mut names: Vec<&str> =
+        all.filter(|provider| !provider.matches.is_empty()).map(|provider| &*provider.name).collect();
+    names.dedup();
+    let near = nearest(name, names.iter().copied());
+    let meant = match if near.is_empty() { names } else { near } {
+        names if names.is_empty() => String::new(),
+        names => format!(", or use the name of one that has it: {}", quoted(names)),
     };
     let help = format!("add `match = [{{MXSuffix = \".example.com\"}}]` to it{meant}");
-    desk.warn(code::PROVIDER_WITHOUT_MATCH, &first.spot(), message, help);
+    desk.warn(code::PROVIDER_WITHOUT_MATCH, &spot, message, help);
 }
 
 fn one(desk: &mut Desk<'_>, spot: &Spot, entry: &MatchEntry) {

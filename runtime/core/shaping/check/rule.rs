@@ -43,7 +43,7 @@ fn threshold(desk: &mut Desk<'_>, file: usize, draft: &Draft) {
 }
 
 fn bounce(desk: &mut Desk<'_>, file: usize, draft: &Draft) {
-    if draft.trigger != Trigger::Immediate {
+    if matches!(draft.trigger, Trigger::Threshold { count, .. } if count.get() > 1) {
         return;
     }
     for (action, span) in draft.actions.iter().zip(&draft.places.actions) {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::desk::{Desk, Spot};
 use super::layer::Layers;
+use super::value::{gives_up_tls, is_same};
 use crate::shaping::finding::code;
 use crate::shaping::merged::Merged;
 use crate::shaping::param::{Param, Params};
@@ -29,7 +30,9 @@ pub(super) fn check(desk: &mut Desk<'_>, scope: &Layers<'_>, merged: &Shaping) {
 
 fn one(desk: &mut Desk<'_>, spot: &Spot, setting: &Setting, configured: &[Configured]) {
     let Setting { name, value } = setting;
-    if let Some(before) = configured.iter().find(|one| loosens(name, Some(&one.value), value)) {
+    let allows_more =
+        |one: &&Configured| loosens(name, Some(&one.value), value) || gives_up_tls(name, &one.value, value);
+    if let Some(before) = configured.iter().find(allows_more) {
         let whose = before.origin.as_ref().map_or_else(|| "the default of the option".to_owned(), ToString::to_string);
         let message =
             format!("this override loosens `{name}`{}: {value} instead of {}, {whose}", before.whom, before.value);
@@ -41,7 +44,7 @@ fn one(desk: &mut Desk<'_>, spot: &Spot, setting: &Setting, configured: &[Config
         }
         return;
     }
-    let said = |one: &Configured| one.origin.is_some() && one.value == *value;
+    let said = |one: &Configured| one.origin.is_some() && is_same(name, &one.value, value);
     if let [first, ..] = configured
         && configured.iter().all(said)
         && let Some(origin) = &first.origin

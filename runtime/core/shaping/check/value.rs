@@ -8,6 +8,7 @@ use super::desk::{Desk, Spot};
 use super::layer::{Layer, Layers};
 use crate::shaping::Scope;
 use crate::shaping::finding::code;
+use crate::shaping::option::{Kind, duration, option};
 use crate::shaping::param::{Param, Params};
 use crate::shaping::strict::loosens;
 
@@ -62,7 +63,7 @@ fn compare(desk: &mut Desk<'_>, option: &str, older: &Param, newer: &Param) {
     }
     let (place, before) = (desk.spot(&newer.origin), desk.spot(&older.origin));
     let (value, was, origin) = (&newer.value, &older.value, &older.origin);
-    if value == was {
+    if is_same(option, was, value) {
         let message = format!("option `{option}` is {value} already, by {origin}");
         let help = "leave it out, so that a change there counts";
         desk.warn(code::OPTION_CHANGES_NOTHING, &place, message, help).note(&before, "set here");
@@ -79,8 +80,25 @@ fn is_weaker(option: &str, was: &Value, value: &Value) -> bool {
         "provider_max_message_rate" => "max_message_rate",
         option => option,
     };
-    let tls = |value: &Value| TLS.iter().position(|word| Some(*word) == value.as_str());
-    loosens(as_limit, Some(was), value) || (option == "enable_tls" && tls(value) < tls(was))
+    loosens(as_limit, Some(was), value) || is_weaker_tls(option, was, value)
+}
+
+fn is_weaker_tls(name: &str, was: &Value, value: &Value) -> bool {
+    let strength = |value: &Value| TLS.iter().position(|word| Some(*word) == value.as_str());
+    name == "enable_tls" && strength(value) < strength(was)
+}
+
+/// Whether an override gives up TLS that the files demand. Where it is only tried, an override that tries less is what one writes for
+/// hosts whose TLS is broken.
+pub(super) fn gives_up_tls(name: &str, was: &Value, value: &Value) -> bool {
+    was.as_str().is_some_and(|word| word.starts_with("Required")) && is_weaker_tls(name, was, value)
+}
+
+/// Whether two values of an option say the same, as `60s` and `1m` do.
+pub(super) fn is_same(name: &str, one: &Value, other: &Value) -> bool {
+    let is_duration = option(name).is_some_and(|spec| spec.kind == Kind::Duration);
+    let time = |value| duration(value).and_then(Result::ok);
+    one == other || (is_duration && time(one).is_some_and(|one| time(other) == Some(one)))
 }
 
 fn dropped(desk: &mut Desk<'_>, before: &[Layer<'_>], layer: &Layer<'_>) {
@@ -92,7 +110,7 @@ fn dropped(desk: &mut Desk<'_>, before: &[Layer<'_>], layer: &Layer<'_>) {
     if lost.is_empty() {
         return;
     }
-    let rules = if lost.len() == 1 { "rule".to_owned() } else { format!("{} rules", lost.len()) };
+    let rules = if lost.len() == 1 { "a rule".to_owned() } else { format!("{} rules", lost.len()) };
     let message = format!("`replace_base` throws away {rules} of earlier files");
     let help =
         "without `replace_base` later values go before earlier ones and rules stay; or copy the rules that you need";

@@ -77,13 +77,18 @@ impl Reader<'_> {
             name: entry.key.as_str().into(),
             criteria: Criteria::default(),
             matches: Vec::new(),
+            match_refused: false,
             connection_limit: None,
             message_rate: None,
             block: Block::at(self.origin(&entry.span), self.at(&entry.span)),
         };
         for field in fields {
             match field.key.as_str() {
-                "match" => self.criteria(&mut provider, field),
+                "match" => {
+                    let before = self.findings.len();
+                    self.criteria(&mut provider, field);
+                    provider.match_refused = self.findings.len() > before;
+                }
                 "provider_connection_limit" => provider.connection_limit = self.value(Kind::Limit, field),
                 "provider_max_message_rate" => provider.message_rate = self.value(Kind::Throttle, field),
                 "sources" => provider.block.sources = self.sources(field, true),

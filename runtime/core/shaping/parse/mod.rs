@@ -24,15 +24,25 @@ use super::{Finding, Findings, Level, Origin};
 /// # Errors
 /// All that is wrong in it, each with its place and what would be accepted.
 pub fn parse(source: &Source) -> Result<File, Findings> {
+    match parse_lossy(source) {
+        (Some(file), errors) if errors.is_empty() => Ok(file),
+        (_, errors) => Err(Findings(errors)),
+    }
+}
+
+/// Reads what can be read of a shaping file, and all that is wrong in it. There is no file when the text is no TOML or JSON.
+///
+/// Such a file is never in force; it is there to be looked at.
+pub fn parse_lossy(source: &Source) -> (Option<File>, Vec<Finding>) {
     let mut reader = Reader::new(source);
     let mut file = reader.empty_file();
-    if reader.generated && source.format == Format::Toml {
-        reader.pieces(source, &mut file);
+    let read = if reader.generated && source.format == Format::Toml {
+        reader.pieces(source, &mut file)
     } else {
-        reader.whole(source, &mut file);
-    }
+        reader.whole(source, &mut file)
+    };
     let (errors, warnings) = reader.findings.into_iter().partition(|finding| finding.level == Level::Error);
-    if Vec::is_empty(&errors) { Ok(File { warnings, ..file }) } else { Err(Findings(errors)) }
+    (read.then_some(File { warnings, ..file }), errors)
 }
 
 /// Turns nodes into what they say and keeps what is wrong with them.
@@ -70,20 +80,25 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn whole(&mut self, source: &Source, file: &mut File) {
+    /// Whether it could be read.
+    fn whole(&mut self, source: &Source, file: &mut File) -> bool {
         self.base = 0;
         match node::parse_source(source) {
-            Ok(entries) => self.entries(file, &entries),
+            Ok(entries) => {
+                self.entries(file, &entries);
+                true
+            }
             Err(problems) => {
                 for problem in problems {
                     self.error(problem.code, &problem.span, problem.message, None);
                 }
+                false
             }
         }
     }
 
     /// Reads a generated overlay piece by piece; as a whole when a piece cannot be read by itself.
-    fn pieces(&mut self, source: &Source, file: &mut File) {
+    fn pieces(&mut self, source: &Source, file: &mut File) -> bool {
         for piece in overlay::pieces(&source.text) {
             self.base = piece.start;
             let Some(Ok(entries)) = source.text.get(piece).map(node::parse_toml) else {
@@ -93,6 +108,7 @@ impl<'t> Reader<'t> {
             };
             self.entries(file, &entries);
         }
+        true
     }
 
     /// A place in the text, from one in the piece that is being read.

@@ -60,7 +60,12 @@ fn s3_providers_say_why_they_fit() {
 fn the_blocks_that_take_part_are_in_the_order_of_the_lookup() {
     let shaping = merged(&[FILE]);
     let blocks = |domain: &str| {
-        shaping.blocks_for(domain, SITE, None).iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        shaping
+            .blocks_for(domain, SITE, None)
+            .iter()
+            .map(|taking| taking.scope.to_string())
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     assert_eq!(blocks("B.com"), format!("default provider:suffix provider:domain site:{SITE} domain:b.com"));
     assert_eq!(blocks("x.org"), format!("default provider:suffix site:{SITE}"));
