@@ -12,12 +12,12 @@ use crate::policy::Install;
 use crate::tools::documented::POLICY_FOLDER;
 use crate::{mail, tsa};
 
-/// Whether the policy has a handler of a daemon's events.
+/// Whether a policy is a daemon's: by what it requires or handles, what is said in comments aside.
 pub(super) fn is_of_a_daemon(text: &str) -> bool {
-    let named =
-        |code: &str, event: &str| ['\'', '"'].iter().any(|quote| code.contains(&format!("{quote}{event}{quote}")));
+    let names =
+        |code: &str, name: &str| ['\'', '"'].iter().any(|quote| code.contains(&format!("{quote}{name}{quote}")));
     let code = text.lines().map(|line| line.split("--").next().unwrap_or(""));
-    code.into_iter().any(|code| named(code, "tsa_init") || named(code, "tsa_load_shaping_data"))
+    code.into_iter().any(|code| ["tsa", "tsa_init", "tsa_load_shaping_data"].iter().any(|name| names(code, name)))
 }
 
 /// What the policy sees: that of a mail host, or that of a daemon. What it does is kept in [`Seen`].
@@ -44,9 +44,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_daemons_policy_is_told_by_its_events() {
+    fn a_daemons_policy_is_told_by_what_it_names() {
         assert!(is_of_a_daemon("kumo.on('tsa_init', function() end)"));
         assert!(is_of_a_daemon("kumo.on(\"tsa_load_shaping_data\", load)"));
+        assert!(is_of_a_daemon("local tsa = require 'tsa'"));
         assert!(!is_of_a_daemon("kumo.on('init', function() end) -- not 'tsa_init'"));
     }
 

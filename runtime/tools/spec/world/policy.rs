@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::stage::{Stage, named};
 use crate::mail::Rejection;
 use crate::policy::{Error, Policy, explain};
+use crate::tools::policy::is_of_a_daemon;
 use crate::{mail, tsa};
 
 /// What `testing.policy` takes as its second argument.
@@ -26,17 +27,6 @@ pub(super) struct Options {
 enum Whose {
     Daemon,
     Host,
-}
-
-impl Whose {
-    /// By what the policy requires or handles, what is said in comments aside.
-    fn by(text: &str) -> Self {
-        let code = text.lines().filter_map(|line| line.split("--").next());
-        let marks =
-            ["'tsa'", "\"tsa\"", "'tsa_init'", "\"tsa_init\"", "'tsa_load_shaping_data'", "\"tsa_load_shaping_data\""];
-        let of_daemon = |line: &str| marks.iter().any(|mark| line.contains(mark));
-        if code.into_iter().any(of_daemon) { Self::Daemon } else { Self::Host }
-    }
 }
 
 /// A policy that was loaded, and nothing of it started.
@@ -58,7 +48,7 @@ impl Loaded {
     pub(super) async fn load(stage: &Arc<Stage>, file: &str, options: Options) -> anyhow::Result<Self> {
         let place = stage.place(file)?;
         let text = std::fs::read_to_string(place.dir.join(&place.file))?;
-        let whose = options.of.unwrap_or_else(|| Whose::by(&text));
+        let whose = options.of.unwrap_or(if is_of_a_daemon(&text) { Whose::Daemon } else { Whose::Host });
         let host = stage.host(&stage.part("policy"), &place.dir, &options.env)?;
         let installs = if whose == Whose::Daemon { tsa::installs() } else { mail::installs() };
         let loaded = stage.hands.through("testing.policy", Policy::load(&host, &place.documented(), &installs)).await?;
