@@ -167,6 +167,13 @@ fn the_rules_of_a_mail_hosts_policy_are_those_that_it_loads() {
 }
 
 #[test]
+fn zone_files_are_parted_by_commas_as_everywhere() {
+    let empty = tempfile::NamedTempFile::with_suffix(".zone").unwrap();
+    let zones = format!("{},{ZONE}", empty.path().display());
+    assert_eq!(says(&["--zones", &zones, BASE, "big.example"]), local(&[BASE, "big.example"]));
+}
+
+#[test]
 fn a_prefix_leads_documented_paths_elsewhere() {
     let dir = tempfile::tempdir().unwrap();
     let etc = dir.path().join("opt/kumomta/etc/policy");

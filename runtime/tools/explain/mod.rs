@@ -69,7 +69,7 @@ pub(super) struct Arguments {
     response: Option<String>,
 
     /// Answer DNS from this zone file; may be given several times
-    #[arg(long, value_name = "FILE", env = "KUMO_ZONES", value_delimiter = ':')]
+    #[arg(long, value_name = "FILE", env = "KUMO_ZONES", value_delimiter = ',')]
     zones: Vec<PathBuf>,
 
     /// Where documented paths lead: /opt/kumomta is DIR/opt/kumomta, and so on

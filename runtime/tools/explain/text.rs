@@ -112,6 +112,7 @@ impl Text {
         self.line("");
         self.line(match (explanation.options.is_empty(), explanation.rules.is_empty()) {
             (true, true) => "options: none is overridden; name shaping files, or --policy, to see what they set",
+            (true, false) if !all => "options: all have their defaults; --all shows them",
             (true, false) => "options: all have their defaults",
             (false, _) => "options",
         });
@@ -122,7 +123,7 @@ impl Text {
             for spec in rest {
                 self.row(spec.name, spec.default, "default");
             }
-        } else {
+        } else if !explanation.options.is_empty() {
             self.line(&format!("  {} others have their defaults: --all shows them", rest.len()));
         }
     }
