@@ -564,6 +564,23 @@ fn the_helpers_for_policies_and_the_examples_do_what_their_specs_say() {
 }
 
 #[test]
+fn what_is_logged_belongs_to_the_test_and_is_shown_where_it_fails() {
+    let policy = "local kumo = require 'kumo'
+                  kumo.on('noted', function(text) kumo.log_warn('policy: ' .. text) end)";
+    let folder = Folder::with(
+        "local kumo = require 'kumo'
+         local function log(text) kumo.log_error('spec: ' .. text) testing.policy('init.lua'):call('noted', text) end
+         it('passes', function() log 'all is well' end)
+         it('fails', function() log 'something is wrong' assert.is_true(false) end)",
+    );
+    let ran = folder.file("init.lua", policy).run(&[]);
+    let told = ran.out.split_once("FAILED").unwrap().1;
+    assert!(told.contains("| ERROR") && told.contains("spec: something is wrong"), "{}", ran.out);
+    assert!(told.contains("|  WARN") && told.contains("policy: something is wrong"), "{}", ran.out);
+    assert!(!ran.out.contains("all is well") && ran.err.is_empty(), "{}{}", ran.out, ran.err);
+}
+
+#[test]
 fn the_examples_of_the_manual_run() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manual = std::fs::read_to_string(root.join("docs/testing.md")).unwrap();

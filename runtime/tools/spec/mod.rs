@@ -2,6 +2,7 @@
 
 mod coverage;
 mod find;
+mod logged;
 mod lua;
 mod parallel;
 mod report;

@@ -9,6 +9,7 @@ use kumo_tsa_core::wire::Time;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 
+use super::logged::Logged;
 use super::lua::{self, Spec};
 use super::test::{Outcome, Test, Trouble};
 use super::world;
@@ -64,7 +65,7 @@ impl Session {
     /// The tests that the spec declares.
     pub(super) fn list(&self) -> Result<Vec<Test>, Error> {
         let file = self.file.clone();
-        self.on_thread(async move |spec: &Spec| {
+        self.on_thread(&Logged::default(), async move |spec: &Spec| {
             let runner = spec.load(&file).await?;
             Ok(Spec::tests(&runner, &file)?)
         })
@@ -73,8 +74,8 @@ impl Session {
 
     /// Loads the spec and runs one test.
     pub(super) fn run(&self, test: &Test) -> Outcome {
-        let (began, wanted) = (Instant::now(), test.clone());
-        let ended = self.on_thread(async move |spec: &Spec| {
+        let (began, wanted, logged) = (Instant::now(), test.clone(), Logged::default());
+        let ended = self.on_thread(&logged, async move |spec: &Spec| {
             let runner = spec.load(&wanted.file).await?;
             // What is printed while the spec loads does not belong to the test.
             spec.printed();
@@ -91,20 +92,23 @@ impl Session {
             Ok((outcome, seen)) => Outcome { rules: seen.rules, ..outcome },
             Err(error) => Outcome { trouble: error.trouble(&self.file), ..Outcome::error(String::new()) },
         };
-        Outcome { took: began.elapsed(), ..outcome }
+        let logged = if outcome.status.is_bad() { logged.text() } else { String::new() };
+        Outcome { took: began.elapsed(), printed: outcome.printed + &logged, ..outcome }
     }
 
     /// Does `work` on a thread of its own, and waits no longer than the limit.
     fn on_thread<T: Send + 'static>(
         &self,
+        logged: &Logged,
         work: impl AsyncFnOnce(&Spec) -> Result<T, Error> + Send + 'static,
     ) -> Result<(T, world::Seen), Error> {
         let (stop, stopped) = oneshot::channel();
         let (done, ended) = mpsc::channel();
-        let session = self.clone();
+        let (session, logged) = (self.clone(), logged.clone());
         let late = || anyhow!("did not finish within {} s of real time", self.limit.as_secs_f64());
         let thread = std::thread::Builder::new().name(self.file.display().to_string());
         let thread = thread.spawn(move || {
+            let _keeping = logged.keep();
             let _ = done.send(session.block_on(work, stopped));
         });
         thread.context("starting a thread for the spec")?;

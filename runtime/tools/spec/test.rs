@@ -62,7 +62,7 @@ pub(super) struct Outcome {
     pub(super) status: Status,
     /// What failed, or why it is pending.
     pub(super) trouble: Trouble,
-    /// What it printed.
+    /// What it printed; where it failed also what was logged meanwhile.
     pub(super) printed: String,
     /// In real time.
     pub(super) took: Duration,
