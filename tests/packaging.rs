@@ -81,7 +81,7 @@ fn an_installation_has_the_documented_layout() {
     let (_folder, tree) = installed();
     let mut found = BTreeMap::new();
     files_below(&tree, &tree, &mut found);
-    let shared = ["opt/kumomta/share/policy-extras/", "opt/kumomta/share/lua/"];
+    let shared = ["opt/kumomta/share/policy-extras/", "opt/kumomta/share/lua/", "opt/kumomta/share/docs/"];
     let extra = |path: &str| shared.iter().any(|folder| path.starts_with(folder));
     found.retain(|path, _| !extra(path) || INSTALLED.iter().any(|(known, _)| known == path));
     let expected = INSTALLED.iter().map(|(path, mode)| ((*path).to_owned(), *mode)).collect();
@@ -89,9 +89,9 @@ fn an_installation_has_the_documented_layout() {
 }
 
 #[test]
-fn every_policy_extra_is_installed() {
+fn every_policy_extra_and_manual_is_installed() {
     let (_folder, tree) = installed();
-    for folder in ["policy-extras", "lua"].map(Path::new) {
+    for folder in ["policy-extras", "lua", "docs"].map(Path::new) {
         let mut files = BTreeMap::new();
         if checkout().join(folder).is_dir() {
             files_below(checkout(), &checkout().join(folder), &mut files);
@@ -179,6 +179,9 @@ fn a_debian_package_carries_all_but_the_policy_that_a_person_owns() {
     for (path, _) in INSTALLED {
         assert_eq!(unpacked.join(path).exists(), !path.contains("/etc/policy/"), "{path}");
     }
+    let docs = unpacked.join("usr/share/doc/kumo-tsa");
+    assert_eq!(fs::read_link(docs.join("docs")).unwrap(), Path::new("/opt/kumomta/share/docs"));
+    assert!(docs.join("README.md").exists() && unpacked.join("opt/kumomta/share/docs/testing.md").exists());
 }
 
 #[test]

@@ -36,7 +36,7 @@ Examples:
   tsa check shaping.toml --deny warnings --json
 
 Exit status: 0 without errors, 1 with errors (with `--deny warnings`, with any finding), 2 when the command line is wrong.
-docs/check.md tells what each code means.";
+docs/check.md tells what each code means; installed it is /opt/kumomta/share/docs/check.md.";
 
 /// What `tsa check` is asked.
 #[derive(Debug, clap::Args)]

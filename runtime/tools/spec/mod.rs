@@ -50,8 +50,8 @@ A spec is a file that ends in _spec.lua:
     end)
 
 Every test runs in a Lua context of its own, in which the folder of the spec is /opt/kumomta/etc/policy. Specs also
-start daemons, mail hosts and pretend providers, and let time pass: docs/testing.md is the manual, and
-/opt/kumomta/share/lua/meta/testing_world.lua lists all of it.
+start daemons, mail hosts and pretend providers, and let time pass: docs/testing.md is the manual. Installed it is
+/opt/kumomta/share/docs/testing.md, and /opt/kumomta/share/lua/meta/testing_world.lua lists all that there is.
 
     tsa test                          all specs below the folder you are in
     tsa test policy/ --filter 'split|join'
