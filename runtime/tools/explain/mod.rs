@@ -138,7 +138,14 @@ async fn explain(arguments: &Arguments) -> anyhow::Result<Explanation> {
     let named = arguments.site.as_deref().map(|site| PathName::parse(site, arguments.source.as_deref()));
     let given = arguments.source.as_deref().or(named.and_then(|path| path.source));
     let source = given.unwrap_or(UNSPECIFIED);
-    let destination = Destination::find(&host, domain, named.map(|path| path.site)).await?;
+    let destination = match Destination::find(&host, domain, named.map(|path| path.site)).await {
+        Ok(destination) => destination,
+        Err(error) => {
+            // What is wrong with the files is nearer to whoever asks than what DNS does not know.
+            rules::try_files(&host, files).await?;
+            return Err(error);
+        }
+    };
     let path = rules::Asked { to: &destination, source };
     let rules = rules::load(&host, arguments.policy.as_deref(), files, told.as_ref(), path).await?;
     let mut explanation = Explanation::of(&rules, &destination, source);

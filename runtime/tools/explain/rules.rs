@@ -96,6 +96,14 @@ async fn of_mail_host(host: &Host, policy: &Path, overlay: Option<Overlay>, path
     Ok(Rules { from: std::iter::once(name.to_string()).chain(rules.from).collect(), ..rules })
 }
 
+/// Fails where files that were named cannot be loaded.
+pub(super) async fn try_files(host: &Host, files: &[String]) -> anyhow::Result<()> {
+    if !files.is_empty() {
+        of_files(host, files, None).await?;
+    }
+    Ok(())
+}
+
 async fn of_files(host: &Host, files: &[String], overlay: Option<Overlay>) -> anyhow::Result<Rules> {
     let mut paths = files.to_vec();
     paths.extend(overlay.iter().map(|overlay| overlay.url.to_string()));

@@ -41,7 +41,7 @@ impl RuleSet {
 /// A record that has to do with what is decided, or is subject to it.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// When it was logged, as far as can be told.
+    /// When it was logged, as far as can be told, or came, where that is much later.
     pub(super) time: Time,
     pub(super) mail: Mail,
     /// The record itself, where a rule matched it.

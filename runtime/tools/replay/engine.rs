@@ -147,6 +147,7 @@ impl<'s> Taking<'s> {
         read.carriers += found.carriers;
         read.out_of_order += found.times.out_of_order;
         read.ahead += found.times.ahead;
+        read.late += found.times.late;
         read.first = read.first.into_iter().chain(found.times.first).min();
         read.last = read.last.max(found.times.last);
         self.table.sides.iter_mut().zip(&found.counts).for_each(|(side, more)| side.counts.add(more));
@@ -159,7 +160,8 @@ impl<'s> Taking<'s> {
 
     fn finish(mut self, watch: &mut dyn Watch) -> anyhow::Result<Outcome> {
         self.order.finish(|entry| self.table.play(&entry));
-        (self.read.late, self.read.order_short) = (self.order.late, self.order.short);
+        self.read.late += self.order.late;
+        self.read.order_short = self.order.short;
         self.table.finish(self.read.last.unwrap_or_default());
         self.table.tell(watch)?;
         let Table { sides, mut differences, .. } = self.table;

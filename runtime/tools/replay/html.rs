@@ -19,6 +19,9 @@ use super::report::{Matched, clock, matched, matches, number, on, plural, remark
 const ROWS: usize = 2_000;
 const SHAPES: usize = 100;
 
+/// How pages begin.
+pub(super) const BEGINNING: &str = "<!DOCTYPE html>";
+
 const STYLE: &str = include_str!("page.css");
 
 /// Writing to a string cannot fail.
@@ -29,7 +32,7 @@ macro_rules! put {
 /// The page.
 pub(super) fn page(outcome: &Outcome, sets: &[RuleSet]) -> String {
     let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+        "{BEGINNING}\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>tsa replay</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
     );

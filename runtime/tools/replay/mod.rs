@@ -20,7 +20,7 @@ mod source;
 mod times;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -224,6 +224,13 @@ struct Page {
 impl Page {
     fn create(path: &Path) -> anyhow::Result<Self> {
         let name = path.display().to_string();
+        let mut beginning = Vec::new();
+        if let Ok(file) = File::open(path) {
+            file.take(html::BEGINNING.len() as u64).read_to_end(&mut beginning)?;
+        }
+        if !beginning.is_empty() && beginning != html::BEGINNING.as_bytes() {
+            bail!("`{name}` is there already and is no page: name another file after --html");
+        }
         let file = File::create(path).with_context(|| format!("cannot write `{name}`"))?;
         Ok(Self { name, file })
     }

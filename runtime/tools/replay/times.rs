@@ -20,12 +20,15 @@ pub(super) struct Settled {
     pub(super) last: Option<Time>,
     /// How many are older than one before them, but not too old to be put in order.
     pub(super) out_of_order: u64,
+    /// How many are older than that.
+    pub(super) late: u64,
     /// How many were dated ahead of the time at which they were logged.
     pub(super) ahead: u64,
 }
 
 /// Sets the times of records that are dated ahead to when they were logged: a daemon that got them then would have set
 /// them to its own time (semantics R3). Else one wrong clock would end all that is in force, for good.
+/// Those that come too late to be put in order get the time at which they come: they count at their own, but not before.
 ///
 /// The records before these got to `since`; `now` is the time of this machine.
 pub(super) fn settle(times: &mut [Time], since: Option<Time>, now: Time) -> Settled {
@@ -36,9 +39,16 @@ pub(super) fn settle(times: &mut [Time], since: Option<Time>, now: Time) -> Sett
             settled.ahead += 1;
             *time = clock.or_else(|| after.iter().min().copied()).unwrap_or(*time);
         }
-        if clock.is_none_or(|clock| *time >= clock.before(TOLERANCE)) {
-            settled.out_of_order += u64::from(clock.is_some_and(|clock| *time < clock));
-            settled.first = Some(settled.first.map_or(*time, |first| first.min(*time)));
+        match clock {
+            // Too late to be put in order: a daemon gets it when it comes.
+            Some(clock) if *time < clock.before(TOLERANCE) => {
+                settled.late += 1;
+                *time = clock;
+            }
+            clock => {
+                settled.out_of_order += u64::from(clock.is_some_and(|clock| *time < clock));
+                settled.first = Some(settled.first.map_or(*time, |first| first.min(*time)));
+            }
         }
         clock = clock.max(Some(*time));
         settled.last = settled.last.max(Some(*time));
@@ -98,19 +108,32 @@ mod tests {
     #[test]
     fn r3_times_that_can_be_right_are_believed() {
         for times in [
-            // A week without mail, with one record that came late.
-            &[10, 20, 7 * DAY, 7 * DAY - 300, 7 * DAY + 5, 25, 7 * DAY + 9][..],
-            // A night without mail, with several.
-            &[10, 20, 9 * HOUR, 12, 14, 16],
+            // A week without mail, with one record that came a little late.
+            &[10, 20, 7 * DAY, 7 * DAY - 300, 7 * DAY + 5][..],
             // Nothing tells.
             &[10, 20, 9 * DAY],
-            // Another host's log behind this one.
-            &[10, 2 * DAY, 4 * DAY, 6 * DAY, -9 * DAY, -8 * DAY, -7 * DAY],
             // A log of another time.
             &[NOW + HOUR, NOW + 2 * HOUR, NOW + 3 * HOUR],
         ] {
             let (settled, said) = settled(times, None);
             assert_eq!((settled.as_slice(), said.ahead), (times, 0));
+            assert_eq!((said.first, said.late), (times.first().copied().map(Time::from_secs), 0));
+        }
+    }
+
+    #[test]
+    fn r3_what_comes_too_late_comes_when_it_comes() {
+        for (times, expected) in [
+            (&[0, 10, 2000, 20, 1500, 2001][..], &[0, 10, 2000, 2000, 1500, 2001][..]),
+            // After a week, and a night, without mail.
+            (&[10, 20, 7 * DAY, 25, 7 * DAY + 9], &[10, 20, 7 * DAY, 7 * DAY, 7 * DAY + 9]),
+            (&[10, 20, 9 * HOUR, 12, 14, 16], &[10, 20, 9 * HOUR, 9 * HOUR, 9 * HOUR, 9 * HOUR]),
+            // Another host's log behind this one.
+            (&[10, 2 * DAY, 4 * DAY, -9 * DAY, -8 * DAY], &[10, 2 * DAY, 4 * DAY, 4 * DAY, 4 * DAY]),
+        ] {
+            let (settled, said) = settled(times, None);
+            let late = times.iter().zip(expected).filter(|(time, expected)| time != expected).count();
+            assert_eq!((settled.as_slice(), said.late, said.ahead), (expected, late as u64, 0));
             assert_eq!(said.first, times.first().copied().map(Time::from_secs), "late ones do not count");
         }
     }
