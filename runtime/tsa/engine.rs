@@ -384,13 +384,20 @@ impl Engine {
 
     /// Calls `read` with what is in force; publishing goes on meanwhile.
     pub(super) fn read<T>(&self, read: impl FnOnce(&State, Time) -> T) -> T {
-        let now = self.clock.now();
+        let now = self.seen();
         self.mirror.read(|state| read(state, now))
     }
 
     /// The generated `shaping.toml`.
     pub(super) fn overlay(&self) -> Arc<Overlay> {
-        self.mirror.overlay(self.clock.now())
+        self.mirror.overlay(self.seen())
+    }
+
+    /// The time for those who only look: a clock that has jumped since the last record counts for them as well.
+    fn seen(&self) -> Time {
+        let mut held = self.lock();
+        // A store that takes no writes keeps nobody from looking.
+        self.look(&mut held).unwrap_or_else(|_| self.clock.now())
     }
 
     /// Puts other rules in force. What is being decided goes on with the old ones.

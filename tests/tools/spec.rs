@@ -581,6 +581,27 @@ fn what_is_logged_belongs_to_the_test_and_is_shown_where_it_fails() {
 }
 
 #[test]
+fn bytes_that_are_no_text_are_shown_all_the_same() {
+    let folder = Folder::with(
+        "it('a', function() assert.equal('a\\255', 'b') end)
+         it('b', function() error('why \\255') end)
+         it('c', function() assert.same({ 'a\\255' }, { 'b' }) end)",
+    );
+    let ran = folder.run(&[]);
+    assert!(ran.out.contains("FAILED  a_spec.lua:2  a") && ran.out.contains("actual: \"b\""), "{}", ran.out);
+    assert!(ran.out.contains("ERROR  a_spec.lua:3  b") && ran.out.contains("why \u{fffd}"), "{}", ran.out);
+    assert!(ran.out.contains("FAILED  a_spec.lua:4  c") && ran.out.contains("+   \"b\""), "{}", ran.out);
+}
+
+#[test]
+fn a_spec_cannot_end_the_program() {
+    let folder = Folder::with("it('a', function() os.exit(0) end)\nit('b', function() error 'x' end)");
+    let ran = folder.run(&[]);
+    ran.ends_with(1, "2 tests: 0 passed, 2 errors, in ");
+    assert!(ran.out.contains("os.exit ends the program that runs the tests"), "{}", ran.out);
+}
+
+#[test]
 fn the_examples_of_the_manual_run() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manual = std::fs::read_to_string(root.join("docs/testing.md")).unwrap();

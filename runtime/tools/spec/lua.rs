@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mlua::{Function, Lua, Table, Value};
+use mlua::{Function, Lua, LuaString, Table, Value};
 use similar::{ChangeTag, TextDiff};
 
 use super::test::{Outcome, Status, Test, Trouble};
@@ -57,10 +57,15 @@ impl Spec {
     fn natives(&self) -> mlua::Result<Table> {
         let lua = self.lua();
         let natives = lua.create_table()?;
-        natives.set("difference", lua.create_function(|_, (a, b): (String, String)| Ok(difference(&a, &b)))?)?;
+        natives.set(
+            "difference",
+            lua.create_function(|_, (a, b): (LuaString, LuaString)| {
+                Ok(difference(&a.to_string_lossy(), &b.to_string_lossy()))
+            })?,
+        )?;
         natives.set("message", lua.create_function(|_, value: Value| message(&value))?)?;
         let printed = self.printed.clone();
-        let print = move |_: &Lua, line: mlua::LuaString| {
+        let print = move |_: &Lua, line: LuaString| {
             let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
             printed.push_str(&line.to_string_lossy());
             printed.push('\n');
@@ -138,6 +143,7 @@ fn with_hint(message: String) -> String {
 fn message(value: &Value) -> mlua::Result<String> {
     match value {
         Value::Nil => Ok(String::new()),
+        Value::String(text) => Ok(text.to_string_lossy()),
         Value::Error(error) => Ok(Raised::from((**error).clone()).message().to_owned()),
         other => other.to_string(),
     }

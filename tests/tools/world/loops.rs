@@ -391,3 +391,32 @@ fn a_host_that_is_given_nothing_shares_the_rules_of_its_daemons() {
     let files = [("tsa_init.lua", policy), ("shaping.toml", &*format!("{OPTIONS}{RULES}"))];
     play_with(&files, &spec(&format!("local daemon = testing.daemon {{ policy = 'tsa_init.lua' }}\n{LOOP}")));
 }
+
+#[test]
+fn a_host_takes_the_mail_of_another_whatever_certificate_it_shows() {
+    play(
+        "
+        local big = testing.host {}
+        local small = testing.host { provider = big, shaping = '[default]\\nenable_tls = \"Required\"' }
+        small:inject { to = 'a@one.example' }
+        testing.advance '1 minute'
+        same(#small:deliveries(), 1)
+        same(#big:deliveries(), 1)
+        ",
+    );
+}
+
+#[test]
+fn what_a_provider_takes_as_it_hangs_up_is_taken() {
+    play(
+        "
+        local provider = testing.provider { body = { close = true } }
+        local host = testing.host { provider = provider }
+        host:inject { to = 'a@one.example' }
+        testing.advance '1 minute'
+        same(#host:deliveries(), 1)
+        same(#provider:messages(), 1)
+        same(provider:sessions()[1].messages, 1)
+        ",
+    );
+}

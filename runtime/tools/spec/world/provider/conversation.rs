@@ -22,6 +22,8 @@ struct Conversation<'s> {
     tls: Option<TlsAcceptor>,
     /// Whether the last EHLO offered that.
     offered: bool,
+    /// Whether the last answer was a good one, even if the session ended with it.
+    granted: bool,
     shared: &'s Shared,
     /// What is known so far.
     step: Step,
@@ -40,7 +42,7 @@ enum On {
 /// Speaks with a client until one of both ends it.
 pub(super) async fn hold(stream: TcpStream, tls: TlsAcceptor, shared: &Shared, step: Step) -> io::Result<()> {
     let stream = BufReader::new(Box::new(stream) as Box<dyn Stream>);
-    let mut conversation = Conversation { stream, tls: Some(tls), offered: false, shared, step };
+    let mut conversation = Conversation { stream, tls: Some(tls), offered: false, granted: false, shared, step };
     let banner = format!("220 {} ESMTP", conversation.step.mx);
     if conversation.answer(Moment::Connect, "", &banner).await? != On::Granted {
         return Ok(());
@@ -142,7 +144,7 @@ impl Conversation<'_> {
         }
         let Some(content) = self.content().await? else { return Ok(On::No) };
         let on = self.answer(Moment::Body, &content, "250 2.0.0 OK").await?;
-        if on == On::Granted {
+        if self.granted {
             self.step.carried += 1;
             self.shared.note(self.step.session, |session| session.messages += 1);
             let step = Step { at: self.shared.now(), ..self.step.clone() };
@@ -188,6 +190,7 @@ impl Conversation<'_> {
         if !silent {
             self.say(text).await?;
         }
+        self.granted = !silent && text.starts_with(['2', '3']);
         Ok(match text.as_bytes().first() {
             _ if close || text.starts_with("421") => On::No,
             Some(b'2' | b'3') => On::Granted,
