@@ -392,6 +392,10 @@ fn a_policy_alone_is_checked_with_the_files_that_it_loads() {
     let dir = folder(&[("shaping.toml", shaping), ("tsa_init.lua", &daemon), ("init.lua", host)]);
     let look = |policy: &str| {
         let output = check_in(dir.path(), &["--policy", policy, "--json"]);
+        for finding in findings(&output).iter().filter(|finding| finding["code"] != "unreadable") {
+            let file = dir.path().join(finding["file"].as_str().unwrap());
+            assert!(file.is_file(), "an editor can open it: {finding}");
+        }
         (findings(&output).iter().map(place).collect::<Vec<_>>(), code(&output))
     };
     let provider = "provider-without-match shaping.toml:5".to_owned();

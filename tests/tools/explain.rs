@@ -167,6 +167,14 @@ fn the_rules_of_a_mail_hosts_policy_are_those_that_it_loads() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_is_named_before_a_domain_that_is_not_there() {
+    let err = fails(&["--zones", ZONE, "nowhere.toml", "nowhere.example"]);
+    assert!(err.contains("nowhere.toml") && !err.contains("NXDOMAIN"), "{err}");
+    let err = fails(&["--zones", ZONE, BASE, "nowhere.example"]);
+    assert!(err.contains("NXDOMAIN"), "{err}");
+}
+
+#[test]
 fn zone_files_are_parted_by_commas_as_everywhere() {
     let empty = tempfile::NamedTempFile::with_suffix(".zone").unwrap();
     let zones = format!("{},{ZONE}", empty.path().display());

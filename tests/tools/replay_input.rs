@@ -153,6 +153,32 @@ fn records_up_to_ten_minutes_out_of_order_are_put_in_order() {
 }
 
 #[test]
+fn t2_what_comes_too_late_counts_as_with_a_daemon_however_small_the_log() {
+    let folder = Folder::new();
+    let busy = |at| record(at, "a.example", 421, "busy");
+    // In order the first and the last would be two within an hour; the last comes when the hour is long over.
+    folder.write("late", log(&[busy(0), busy(9000), busy(20)]));
+    let lines = folder.lines(&["late"]);
+    let input = lines.iter().find_map(|line| line.get("input")).unwrap();
+    assert_eq!((&input["late"], &input["out_of_order"]), (&json!(1), &json!(0)), "{input}");
+    assert!(lines.iter().all(|line| line.get("effect").is_none()), "{lines:?}");
+}
+
+#[test]
+fn a_page_takes_the_place_of_pages_alone() {
+    let folder = Folder::new();
+    folder.write("one.log", log(&story()));
+    let arguments = |page| ["--shaping", "rules.toml", "--html", page, "one.log"];
+    for page in ["one.log", "rules.toml"] {
+        let err = folder.fails(&arguments(page));
+        assert!(err.contains(&format!("`{page}` is there already and is no page")), "{err}");
+    }
+    assert_eq!(std::fs::read_to_string(folder.path("one.log")).unwrap(), log(&story()));
+    folder.says(&arguments("page.html"));
+    folder.says(&arguments("page.html"));
+}
+
+#[test]
 fn logs_of_several_hosts_are_read_side_by_side() {
     let folder = Folder::new();
     // Three hours on two hosts: each sees one of the two refusals of each hour.

@@ -6,7 +6,7 @@ mod policy;
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -140,12 +140,20 @@ async fn look(arguments: &Arguments) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// The files that the policy loads; what it fetches is not looked at.
+/// The files that the policy loads, as they lie on this machine, from the folder that the tool was called in; what it fetches is
+/// not looked at.
 fn loaded(host: &Host, report: &mut Report) -> Vec<PathBuf> {
     let (fetched, files): (Vec<String>, Vec<String>) =
         Seen::of(host).files().unwrap_or_default().into_iter().partition(|file| file.starts_with("http"));
     report.notes.extend(fetched.iter().map(|url| format!("{url} was not fetched")));
-    files.into_iter().map(PathBuf::from).collect()
+    let here = std::env::current_dir().unwrap_or_default();
+    let lies = |file: String| {
+        let real = host.paths().resolve(Path::new(&file)).into_owned();
+        // The default rules also travel inside the executable.
+        let real = if real.exists() { real } else { PathBuf::from(file) };
+        real.strip_prefix(&here).map(Path::to_owned).unwrap_or(real)
+    };
+    files.into_iter().map(lies).collect()
 }
 
 /// By file, then by place.

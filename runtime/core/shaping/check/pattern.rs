@@ -12,6 +12,9 @@ use crate::shaping::pattern::{Exceeded, Pattern};
 /// So many known responses stand for all.
 const MANY: usize = 100;
 
+/// What a mail host answers itself, with or without an enhanced code.
+const INTERNAL: &str = r"^\d\d\d (?:\d\.\d{1,3}\.\d{1,3} )?KumoMTA internal: ";
+
 /// Why no response matches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Never {
@@ -24,12 +27,12 @@ enum Never {
 pub(super) fn check(desk: &mut Desk<'_>, scope: &Layers<'_>) {
     for (file, draft) in scope.rules() {
         for (pattern, span) in draft.patterns.iter().zip(&draft.places.patterns) {
-            one(desk, &Spot::new(file, span), pattern);
+            one(desk, &Spot::new(file, span), pattern, draft.match_internal);
         }
     }
 }
 
-fn one(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern) {
+fn one(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern, sees_internal: bool) {
     let text = &pattern.text;
     let responses = desk.input.responses;
     let matches = |response: &String| pattern.is_match(response) == Ok(true);
@@ -39,6 +42,10 @@ fn one(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern) {
     let tells = |language: &Language| language.is_exact() || (responses.len() >= MANY && responses.iter().all(matches));
     if none && !responses.iter().any(matches) {
         never(desk, spot, text);
+    } else if !sees_internal && language.as_ref().is_some_and(is_internal) {
+        let message = format!("pattern `{text}` never matches: it is for what the mail host answers itself");
+        let help = "such responses are seen by rules with `match_internal = true` alone; add it to the rule";
+        desk.warn(code::PATTERN_NEVER_MATCHES, spot, message, help);
     } else if language.is_some_and(|language| language.matches_all() == Some(true) && tells(&language)) {
         let message = format!("pattern `{text}` matches every response");
         let help = "the rule acts on any failure at all; name the words or the code that it is meant for";
@@ -47,6 +54,11 @@ fn one(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern) {
     if !pattern.is_plain() {
         slow(desk, spot, pattern);
     }
+}
+
+/// Whether all that matches is the mail host's own (semantics R5).
+fn is_internal(language: &Language) -> bool {
+    !language.is_wide() && Language::of([INTERNAL]).is_some_and(|internal| language.is_within(&internal) == Some(true))
 }
 
 fn never(desk: &mut Desk<'_>, spot: &Spot, text: &str) {

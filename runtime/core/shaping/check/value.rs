@@ -10,6 +10,7 @@ use crate::shaping::Scope;
 use crate::shaping::finding::code;
 use crate::shaping::option::{Kind, duration, option};
 use crate::shaping::param::{Param, Params};
+use crate::shaping::parse::field::SELECTION_RATE;
 use crate::shaping::strict::loosens;
 
 /// From the weakest.
@@ -48,7 +49,10 @@ fn values<'f>(layer: &Layer<'f>) -> Vec<(&'f str, &'f str, &'f Param)> {
         values.extend(provider.connection_limit.iter().map(|param| ("", "provider_connection_limit", param)));
         values.extend(provider.message_rate.iter().map(|param| ("", "provider_max_message_rate", param)));
     }
-    values.extend(block.sources.iter().flat_map(|source| of(&source.name, &source.params)));
+    for source in &block.sources {
+        values.extend(of(&source.name, &source.params));
+        values.extend(source.selection_rate.iter().map(|param| (&*source.name, SELECTION_RATE, param)));
+    }
     values
 }
 
@@ -76,8 +80,9 @@ fn compare(desk: &mut Desk<'_>, option: &str, older: &Param, newer: &Param) {
 
 fn is_weaker(option: &str, was: &Value, value: &Value) -> bool {
     let as_limit = match option {
-        "provider_connection_limit" => "connection_limit",
-        "provider_max_message_rate" => "max_message_rate",
+        "provider_connection_limit" | "additional_connection_limits" => "connection_limit",
+        "provider_max_message_rate" | "additional_message_rate_throttles" => "max_message_rate",
+        SELECTION_RATE | "additional_source_selection_rates" => "source_selection_rate",
         option => option,
     };
     loosens(as_limit, Some(was), value) || is_weaker_tls(option, was, value)

@@ -57,6 +57,20 @@ fn s7_later_files_that_change_nothing_or_allow_more() {
         "['a.b']\nadditional_connection_limits = {y = 2, z = 3}\n",
     ];
     assert_eq!(said(&tables), ["option-changes-nothing 2.toml:2:33"]);
+    for (limit, more) in [
+        ("additional_connection_limits = {x = 5}", "additional_connection_limits = {x = 6}"),
+        ("additional_message_rate_throttles = {x = '5/min'}", "additional_message_rate_throttles = {x = '5/s'}"),
+        ("additional_source_selection_rates = {x = '5/min'}", "additional_source_selection_rates = {x = '6/min'}"),
+        (
+            "[provider.p.sources.s]\nprovider_source_selection_rate = '5/min'",
+            "[provider.p.sources.s]\nprovider_source_selection_rate = '6/min'",
+        ),
+    ] {
+        let file = |text| format!("[provider.p]\nmatch = [{{MXSuffix='.p.net'}}]\n{text}\n");
+        let found = said(&[&file(limit), &file(more)]);
+        assert!(found.len() == 1 && found[0].starts_with("option-weaker 2.toml:"), "{more}: {found:?}");
+        assert_eq!(said(&[&file(more), &file(limit)]), [""; 0], "{more}");
+    }
 }
 
 #[test]
@@ -206,4 +220,18 @@ fn a9_an_override_that_gives_up_tls() {
     assert_eq!(files("RequiredInsecure", "Disabled"), ["override-loosens 2.toml:3:10"]);
     assert_eq!(files("Opportunistic", "Disabled"), [""; 0]);
     assert_eq!(files("Opportunistic", "Required"), [""; 0]);
+}
+
+#[test]
+fn r5_patterns_for_the_hosts_own_responses_need_match_internal() {
+    let rule = |pattern: &str, more: &str| {
+        let head = "['a.b']\nmx_rollup = false\n[['a.b'.automation]]\naction = 'Suspend'\nduration = '1h'\n";
+        said(&[&format!("{head}regex = '{pattern}'\n{more}")])
+    };
+    let never = ["pattern-never-matches 1.toml:6:9"];
+    for pattern in [r"^4\d\d (4\.\d\.\d )?KumoMTA internal: ", r"^451 4\.4\.1 KumoMTA internal: no route"] {
+        assert_eq!(rule(pattern, ""), never, "{pattern}");
+        assert_eq!(rule(pattern, "match_internal = true\n"), [""; 0], "{pattern}");
+    }
+    assert_eq!(rule("a report of KumoMTA internal: x", ""), [""; 0], "a provider may say so");
 }
