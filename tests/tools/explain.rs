@@ -292,6 +292,34 @@ async fn a_running_daemon_says_why_a_path_is_slow_and_suspended() {
 }
 
 #[tokio::test]
+async fn a9_an_override_that_loosens_is_said_to() {
+    let rules = r#"
+["example.com"]
+mx_rollup = false
+max_message_rate = "1/s"
+[["example.com".automation]]
+regex = "faster"
+action = [
+  {SetConfig={name="max_message_rate", value="100/s"}},
+  {SetConfig={name="connection_limit", value=1}},
+]
+duration = "1 hour"
+"#;
+    let rig = Rig::new(rules).policy(&policy("", "")).start().await;
+    rig.write("/dns.zone", RIG_ZONE);
+    rig.publish(&record(1, "faster")).await;
+    let (url, zone) = (rig.url(""), rig.path("/dns.zone").display().to_string());
+    let policy = rig.path("/opt/kumomta/etc/policy/tsa_init.lua").display().to_string();
+    let asked = ["--zones", &zone, "--url", &url, "--policy", &policy, "example.com"];
+    let out = beside(&asked).await;
+    let row = |name: &str| out.lines().find(|line| line.trim_start().starts_with(name)).unwrap().to_owned();
+    assert!(row("max_message_rate").ends_with(", loosens") && !row("connection_limit").contains("loosens"), "{out}");
+    let told: Value = serde_json::from_str(&beside(&[&asked[..], &["--json"]].concat()).await).unwrap();
+    let loosening: Vec<_> = told["options"].as_array().unwrap().iter().filter(|one| one["loosens"] == true).collect();
+    assert!(loosening.len() == 1 && loosening[0]["name"] == "max_message_rate", "{told}");
+}
+
+#[tokio::test]
 async fn without_files_it_is_what_the_daemon_can_tell() {
     let (rig, zone) = busy().await;
     let out = beside(&["--zones", &zone, "--url", &rig.url(""), "example.com"]).await;

@@ -48,3 +48,4 @@ pub use rule::{Action, Origin, Rule, RuleId, Scope, Setting, Trigger};
 pub use schema::schema;
 pub use site::site_name;
 pub use source::{Format, Source};
+pub use strict::loosens;

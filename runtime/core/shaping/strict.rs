@@ -40,7 +40,7 @@ impl Strictness {
 }
 
 /// Whether `after` allows more than `before` (A9). No value at all is no limit.
-pub(crate) fn loosens(option: &str, before: Option<&Value>, after: &Value) -> bool {
+pub fn loosens(option: &str, before: Option<&Value>, after: &Value) -> bool {
     let Some(before) = before.filter(|value| !value.is_null()) else { return false };
     Strictness::of(option, after).compare(&Strictness::of(option, before)) == Ordering::Greater
 }

@@ -1,7 +1,9 @@
 //! All that is explained, before anybody reads it.
 
 use kumo_tsa_core::decide::{EffectId, Place, View};
-use kumo_tsa_core::shaping::{Criterion, EgressPath, Origin, Param, ProviderFit, Scope, Taking};
+use kumo_tsa_core::shaping::{
+    Criterion, EgressPath, OptionSpec, Origin, Param, ProviderFit, Scope, Taking, loosens, option,
+};
 use kumo_tsa_core::wire::Time;
 use serde::Serialize;
 use serde_json::Value;
@@ -95,6 +97,8 @@ pub(super) struct OptionSet {
     pub(super) name: String,
     pub(super) value: Value,
     pub(super) set_by: SetBy,
+    /// Whether it is an override that allows more than what it took the place of (semantics A9).
+    pub(super) loosens: bool,
     /// What this took the place of, the newest first.
     pub(super) overrode: Vec<Older>,
 }
@@ -163,6 +167,7 @@ impl Explanation {
         let set_by = SetBy::Override(Box::new(by));
         match self.options.iter_mut().find(|option| option.name == name) {
             Some(option) => {
+                option.loosens = loosens(name, Some(&option.value), value);
                 let value = std::mem::replace(&mut option.value, value.clone());
                 let set_by = std::mem::replace(&mut option.set_by, set_by);
                 option.overrode.insert(0, Older { value, set_by });
@@ -172,6 +177,7 @@ impl Explanation {
                     name: name.to_owned(),
                     value: value.clone(),
                     set_by,
+                    loosens: loosens(name, option(name).and_then(OptionSpec::default_value).as_ref(), value),
                     overrode: Vec::new(),
                 });
             }
@@ -233,7 +239,7 @@ fn set(name: String, param: &Param, rules: &Rules) -> OptionSet {
     let by = |param: &Param| rules.set_by(&param.origin);
     let older = |older: &Param| Older { value: older.value.clone(), set_by: by(older) };
     let overrode = param.overrode.iter().map(older).collect();
-    OptionSet { name, value: param.value.clone(), set_by: by(param), overrode }
+    OptionSet { name, value: param.value.clone(), set_by: by(param), loosens: false, overrode }
 }
 
 /// The override that holds among those of one option: the strictest, then the latest (semantics A8).

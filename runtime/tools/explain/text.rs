@@ -129,7 +129,8 @@ impl Text {
     }
 
     fn option(&mut self, option: &OptionSet) {
-        self.row(&option.name, &option.value.to_string(), &set_by(&option.set_by));
+        let loosens = if option.loosens { ", loosens" } else { "" };
+        self.row(&option.name, &option.value.to_string(), &format!("{}{loosens}", set_by(&option.set_by)));
         match &option.set_by {
             SetBy::Override(one) => self.cause(one),
             SetBy::Overlay { comments, .. } => {
