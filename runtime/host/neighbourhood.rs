@@ -41,6 +41,12 @@ impl Neighbourhood {
         self.write(|known| *known = Some(Known::default()));
     }
 
+    /// Whether the host is tried out. Then the machine that this happens on is no matter either: its disk, and what its files
+    /// come to.
+    pub fn is_enclosed(&self) -> bool {
+        self.read(Option::is_some)
+    }
+
     /// `host:port` leads to `address`; an empty `host` stands for any.
     pub fn introduce(&self, host: &str, port: u16, address: SocketAddr) {
         self.write(|known| {
@@ -50,8 +56,7 @@ impl Neighbourhood {
 
     /// What to bind where a policy asks for `listen`.
     pub fn listen(&self, listen: &str) -> String {
-        let enclosed = self.read(Option::is_some);
-        if enclosed { "127.0.0.1:0".to_owned() } else { listen.to_owned() }
+        if self.is_enclosed() { "127.0.0.1:0".to_owned() } else { listen.to_owned() }
     }
 
     /// A listener that was asked for is there; its own host reaches it too.
@@ -122,6 +127,7 @@ mod tests {
     #[test]
     fn only_who_is_enclosed_is_led() {
         let open = Neighbourhood::default();
+        assert!(!open.is_enclosed());
         assert_eq!(open.listen("0.0.0.0:8008"), "0.0.0.0:8008");
         assert_eq!(open.lead("example.com", 80).unwrap(), None);
         let closed = Neighbourhood::default();

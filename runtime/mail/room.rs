@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
 
-use crate::host::Host;
+use crate::host::{Host, Neighbourhood};
 
 /// How often it is looked: several times a message would take a noticeable part of the time.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -87,16 +86,6 @@ pub(in crate::mail) struct Short {
 
 type Found = Result<Option<Short>, String>;
 
-/// Whether a host takes it that there is always room.
-#[derive(Default)]
-struct Plenty(AtomicBool);
-
-/// From now on whatever the policy of this host asks to be free is: where a host is tried out, the machine's disk is no
-/// matter.
-pub fn pretend_plenty(host: &Host) {
-    host.slot(Plenty::default).0.store(true, Ordering::Relaxed);
-}
-
 /// A folder that is looked at now and then; the error is that of the system.
 #[derive(Debug)]
 pub(in crate::mail) struct Room {
@@ -107,9 +96,9 @@ pub(in crate::mail) struct Room {
 }
 
 impl Room {
-    /// What has to be free where a real folder is.
+    /// What has to be free where a real folder is. A host that is tried out takes it that there is always room.
     pub(in crate::mail) fn new(host: &Host, folder: PathBuf, space: Least, inodes: Least) -> Self {
-        let plenty = host.slot(Plenty::default).0.load(Ordering::Relaxed);
+        let plenty = Neighbourhood::of(host).is_enclosed();
         let (space, inodes) = if plenty { (Least::Count(0), Least::Count(0)) } else { (space, inodes) };
         Self { folder, space, inodes, found: Mutex::default() }
     }
@@ -152,11 +141,11 @@ mod tests {
     }
 
     #[test]
-    fn where_plenty_is_pretended_nothing_is_short() {
+    fn for_a_host_that_is_tried_out_nothing_is_short() {
         let (folder, host) = (tempfile::tempdir().unwrap(), host());
         let room = || Room::new(&host, folder.path().to_owned(), Least::Count(u64::MAX), Least::Percent(100.0)).short();
         assert!(room().unwrap().is_some());
-        pretend_plenty(&host);
+        Neighbourhood::of(&host).enclose();
         assert_eq!(room(), Ok(None));
     }
 

@@ -1,14 +1,13 @@
 //! Which files a change of the configuration shows in: `kumo.eval_config_monitor_globs`, `kumo.set_config_monitor_globs`.
 
 use std::path::{Component, Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mlua::Lua;
 use sha2::{Digest, Sha256};
 
-use crate::host::{Host, Paths};
+use crate::host::{Host, Neighbourhood, Paths};
 use crate::policy;
 
 /// Interface B.6.
@@ -24,15 +23,6 @@ impl Globs {
     fn of(host: &Host) -> std::sync::Arc<Self> {
         host.slot(|| Self(Mutex::new(vec![DEFAULT.to_owned()])))
     }
-}
-
-/// Whether a host's files are looked at again and again.
-struct Rest(AtomicBool);
-
-/// The files of a host stay as they are while it runs, as in a test: they are looked at once. There, where hours pass in
-/// milliseconds, looking would take longer than all else.
-pub fn rest(host: &Host) {
-    host.slot(|| Rest(AtomicBool::new(true))).0.store(true, Ordering::Relaxed);
 }
 
 /// Puts the functions there.
@@ -73,7 +63,9 @@ pub async fn watch(host: Host) {
             Ok(Err(error)) => tracing::error!("the configuration's files cannot be watched: {error}"),
             Err(ended) => tracing::error!("the configuration's files cannot be watched: {ended}"),
         }
-        if host.slot(|| Rest(AtomicBool::new(false))).0.load(Ordering::Relaxed) {
+        // The files of a host that is tried out stay as they are, and where hours pass in milliseconds looking would take longer
+        // than all else.
+        if Neighbourhood::of(&host).is_enclosed() {
             return;
         }
         host.clock().sleep(EVERY).await;

@@ -86,6 +86,20 @@ describe('a connection', function()
     return list
   end
 
+  -- A daemon that refuses batches, and answers to each record as told.
+  local function one_by_one(answer_to)
+    answer = function(request)
+      if request.headers['Content-Type'] ~= 'application/json' then
+        return 400
+      end
+      return answer_to(request)
+    end
+  end
+
+  local function in_trouble_over_the_second(request)
+    return request.content:find '"n":2' and 500 or 200
+  end
+
   -- What sending a record raises: a pattern, or plain text.
   local function refuses(expected, plain)
     assert.error_matches(function()
@@ -230,24 +244,16 @@ describe('a connection', function()
   end)
 
   it('keeps those behind one that has to wait', function()
-    answer = function(request)
-      if request.headers['Content-Type'] ~= 'application/json' then
-        return 400
-      end
-      return request.content:find '"n":2' and 500 or 200
-    end
+    one_by_one(in_trouble_over_the_second)
     assert.same({ 'taken', 451, 451 }, codes(connect():send_batch(messages(3))))
     assert.equal(3, #sent)
   end)
 
   it('gives up on a slow daemon before the host gives up on it', function()
-    answer = function(request)
-      if request.headers['Content-Type'] ~= 'application/json' then
-        return 400
-      end
+    one_by_one(function()
       kumo.sleep(15)
       return 200
-    end
+    end)
     local fates = connect():send_batch(messages(4))
     ---@cast fates table[]
     assert.same({ 'taken', 'taken', 451, 451 }, codes(fates))
@@ -280,12 +286,7 @@ describe('a connection', function()
     end)
 
     it('keeps all where one has to wait', function()
-      answer = function(request)
-        if request.headers['Content-Type'] ~= 'application/json' then
-          return 400
-        end
-        return request.content:find '"n":2' and 500 or 200
-      end
+      one_by_one(in_trouble_over_the_second)
       assert.error_matches(function()
         connect():send_batch(messages(2))
       end, '451 4.3.0 ')

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kumo_tsa_core::wire::{Kind, Time};
+use kumo_tsa_core::wire::{Kind, Time, is_internal};
 
 use super::letter::HOURS;
 use crate::mail::log::Outcome;
 
-/// How a response begins that no provider gave.
-const INTERNAL: &str = "KumoMTA internal: ";
-/// What it says then of a message that is kept back: its queue is suspended, or all paths that it might take are.
+/// What a response that no provider gave says of a message that is kept back: its queue is suspended, or all paths that it might take are.
 const HELD: [&str; 2] = ["queue is suspended", "are eligible for selection"];
 
 /// What became of the mail of one run.
@@ -43,7 +41,7 @@ impl Tally {
 
     /// Counts an outcome. Whether a provider deferred a message.
     pub(super) fn note(&mut self, outcome: &Outcome) -> bool {
-        let internal = outcome.reply.content.starts_with(INTERNAL);
+        let internal = is_internal(&outcome.reply.content);
         match outcome.kind {
             Kind::Reception => self.received += 1,
             Kind::Bounce | Kind::Expiration | Kind::AdminBounce => self.bounced += 1,

@@ -2,14 +2,11 @@
 
 use anyhow::bail;
 use kumo_tsa_core::shaping::{Action, Outcome, Trial, Trigger};
-use kumo_tsa_core::wire::format_duration;
+use kumo_tsa_core::wire::{self, format_duration};
 use serde::Serialize;
 
 use super::rules::Rules;
 use super::site::Destination;
-
-/// What begins the content of a response that the mail host made up itself (semantics R5).
-const INTERNAL: &str = "KumoMTA internal: ";
 
 /// A response, and the rules that were tried on it.
 #[derive(Debug, Serialize)]
@@ -95,7 +92,7 @@ fn is_internal(line: &str) -> bool {
         Some((word, rest)) if is_enhanced(word) => rest,
         _ => content,
     };
-    content.starts_with(INTERNAL)
+    wire::is_internal(content)
 }
 
 impl Tried {

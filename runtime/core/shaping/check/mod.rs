@@ -66,8 +66,9 @@ pub fn check(input: &Input<'_>) -> Vec<Finding> {
         Ok(merged) => merged,
         Err(refused) => return refused.0,
     };
+    let internal = pattern::internal();
     for scope in &layers {
-        pattern::check(&mut desk, scope);
+        pattern::check(&mut desk, scope, internal.as_ref());
         rule::check(&mut desk, scope);
         value::check(&mut desk, scope);
         provider::check(&mut desk, scope);

@@ -24,15 +24,21 @@ enum Never {
     Contrary,
 }
 
-pub(super) fn check(desk: &mut Desk<'_>, scope: &Layers<'_>) {
+/// The mail host's own responses (semantics R5).
+pub(super) fn internal() -> Option<Language> {
+    Language::of([INTERNAL])
+}
+
+/// `internal` is what the function of that name returns: it is the same for all scopes.
+pub(super) fn check(desk: &mut Desk<'_>, scope: &Layers<'_>, internal: Option<&Language>) {
     for (file, draft) in scope.rules() {
         for (pattern, span) in draft.patterns.iter().zip(&draft.places.patterns) {
-            one(desk, &Spot::new(file, span), pattern, draft.match_internal);
+            one(desk, &Spot::new(file, span), pattern, internal.filter(|_| !draft.match_internal));
         }
     }
 }
 
-fn one(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern, sees_internal: bool) {
+fn one(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern, unseen: Option<&Language>) {
     let text = &pattern.text;
     let responses = desk.input.responses;
     let matches = |response: &String| pattern.is_match(response) == Ok(true);
@@ -42,7 +48,7 @@ fn one(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern, sees_internal: bool)
     let tells = |language: &Language| language.is_exact() || (responses.len() >= MANY && responses.iter().all(matches));
     if none && !responses.iter().any(matches) {
         never(desk, spot, text);
-    } else if !sees_internal && language.as_ref().is_some_and(is_internal) {
+    } else if unseen.is_some_and(|unseen| language.as_ref().is_some_and(|language| is_part(language, unseen))) {
         let message = format!("pattern `{text}` never matches: it is for what the mail host answers itself");
         let help = "such responses are seen by rules with `match_internal = true` alone; add it to the rule";
         desk.warn(code::PATTERN_NEVER_MATCHES, spot, message, help);
@@ -56,9 +62,9 @@ fn one(desk: &mut Desk<'_>, spot: &Spot, pattern: &Pattern, sees_internal: bool)
     }
 }
 
-/// Whether all that matches is the mail host's own (semantics R5).
-fn is_internal(language: &Language) -> bool {
-    !language.is_wide() && Language::of([INTERNAL]).is_some_and(|internal| language.is_within(&internal) == Some(true))
+/// Whether all that matches one of them matches the other, which is about ASCII.
+fn is_part(language: &Language, whole: &Language) -> bool {
+    !language.is_wide() && language.is_within(whole) == Some(true)
 }
 
 fn never(desk: &mut Desk<'_>, spot: &Spot, text: &str) {

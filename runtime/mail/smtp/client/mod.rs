@@ -24,7 +24,7 @@ pub use detour::Detour;
 pub use error::{OpenError, Stage, Trouble, Why};
 pub use host::{NoHost, list_hosts, plan_hosts};
 pub use session::Session;
-pub use tls::{trust, trust_anybody};
+pub use tls::trust;
 
 use super::super::address::Address;
 use super::super::config::{PathConfig, Source};

@@ -1,6 +1,5 @@
 //! TLS towards peers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +12,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::subject::subject;
 use super::{Endpoint, Trouble};
-use crate::host::Host;
 use crate::host::certificate::Identity;
+use crate::host::{Host, Neighbourhood};
 use crate::mail::log;
 use crate::modules::http::tls::AnyCertificate;
 
@@ -22,8 +21,6 @@ use crate::modules::http::tls::AnyCertificate;
 #[derive(Debug, Default)]
 struct Clients {
     anchors: Mutex<Vec<CertificateDer<'static>>>,
-    /// Whether every certificate will do.
-    anybody: AtomicBool,
     checking: Mutex<Option<Arc<ClientConfig>>>,
     trusting: Mutex<Option<Arc<ClientConfig>>>,
 }
@@ -38,11 +35,6 @@ pub fn trust(host: &Host, anchor: CertificateDer<'static>) -> Result<(), Error> 
     clients.anchors.lock().unwrap_or_else(PoisonError::into_inner).push(anchor);
     *clients.checking.lock().unwrap_or_else(PoisonError::into_inner) = None;
     Ok(())
-}
-
-/// Takes any certificate in checked sessions of this host: its peers are known by other means, as in a test.
-pub fn trust_anybody(host: &Host) {
-    host.slot(Clients::default).anybody.store(true, Ordering::Relaxed);
 }
 
 impl Clients {
@@ -97,9 +89,9 @@ pub(super) async fn connect(
     manner: Manner<'_>,
 ) -> Result<TlsStream<TcpStream>, String> {
     let Manner { checked, identity, limit } = manner;
-    let clients = host.slot(Clients::default);
-    let checked = checked && !clients.anybody.load(Ordering::Relaxed);
-    let config = clients.config(checked, identity).map_err(|error| error.to_string())?;
+    // The peers of a host that is tried out show certificates of their own making.
+    let checked = checked && !Neighbourhood::of(host).is_enclosed();
+    let config = host.slot(Clients::default).config(checked, identity).map_err(|error| error.to_string())?;
     let name = endpoint.name.trim_end_matches('.');
     let name = match ServerName::try_from(name) {
         Ok(name) => name.to_owned(),

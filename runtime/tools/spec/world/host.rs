@@ -22,7 +22,7 @@ use crate::mail::hold::Holds;
 use crate::mail::log::{Logger, hook_queue};
 use crate::mail::queue::Queues;
 use crate::mail::service;
-use crate::mail::smtp::client::{Detour, trust, trust_anybody};
+use crate::mail::smtp::client::Detour;
 use crate::policy::explain;
 
 const POLICY: &str = include_str!("host.lua");
@@ -98,7 +98,7 @@ impl MailHost {
         }
         let receiver = match receiver {
             Some(receiver) => receiver,
-            None => Receiver::Provider(Provider::willing(stage)?),
+            None => Receiver::Provider(Provider::willing(stage)),
         };
         receiver.receive_from(&host)?;
         let records = Mutex::new((Vec::new(), Logger::of(&host).collect()));
@@ -237,7 +237,6 @@ impl Receiver {
         let detour = Detour::of(host);
         match self {
             Self::Provider(provider) => {
-                trust(host, provider.authority())?;
                 let provider = Arc::downgrade(provider);
                 detour.lead_by(move |meant| match provider.upgrade() {
                     Some(provider) => provider.address(&meant.name, meant.address.ip()),
@@ -245,11 +244,7 @@ impl Receiver {
                 });
             }
             Self::Host(other) => match other.addresses.first() {
-                // Its certificate is its own, whatever exchanger it stands in for.
-                Some(address) => {
-                    trust_anybody(host);
-                    detour.lead_to(reachable(*address));
-                }
+                Some(address) => detour.lead_to(reachable(*address)),
                 None => bail!("field `provider`: that host started no listener (kumo.start_esmtp_listener)"),
             },
         }

@@ -13,8 +13,6 @@ use super::provider::Provider;
 use super::{Context, RuleSeen, Seen, World};
 use crate::dns::{Mx, Resolver, Source, Zones};
 use crate::host::{Environment, Host, Neighbourhood, Paths};
-use crate::mail::room;
-use crate::modules::monitor;
 use crate::policy::Lines;
 use crate::tools::documented::POLICY_FOLDER;
 
@@ -79,7 +77,8 @@ impl Stage {
     pub(super) fn add_zones(&self, text: &str) -> anyhow::Result<()> {
         let mut cast = self.cast();
         let mut zones = cast.zones.clone().unwrap_or_default();
-        zones.parse("zones", &unindented(text), false)?;
+        // A spec indents what it holds, and in a zone file a line that begins with blanks belongs to the name of the line before.
+        zones.parse("zones", &textwrap::dedent(text), false)?;
         cast.zones = Some(zones);
         cast.asked = None;
         Ok(())
@@ -129,8 +128,6 @@ impl Stage {
             Lines::follow(spec, &host);
         }
         Neighbourhood::of(&host).enclose();
-        monitor::rest(&host);
-        room::pretend_plenty(&host);
         let environment = Environment::of(&host);
         for (name, value) in env {
             environment.set(name, value);
@@ -223,14 +220,6 @@ impl Stage {
     }
 }
 
-/// The text without the indentation that all of its lines have: a spec indents what it holds, and in a zone file a line
-/// that begins with blanks belongs to the name of the line before.
-fn unindented(text: &str) -> String {
-    let blanks = |line: &str| line.len() - line.trim_start().len();
-    let common = text.lines().filter(|line| !line.trim().is_empty()).map(blanks).min().unwrap_or(0);
-    text.lines().map(|line| line.get(common..).unwrap_or("")).collect::<Vec<_>>().join("\n")
-}
-
 /// The names of a list for people: `a`, `b`.
 pub(super) fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: BTreeSet<_> = names.into_iter().collect();
@@ -239,12 +228,10 @@ pub(super) fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn what_all_lines_are_indented_by_goes() {
         assert_eq!(
-            unindented("\n    a MX 10 b\n      MX 20 c\n\n    b A 192.0.2.1\n  "),
+            textwrap::dedent("\n    a MX 10 b\n      MX 20 c\n\n    b A 192.0.2.1\n  "),
             "\na MX 10 b\n  MX 20 c\n\nb A 192.0.2.1\n"
         );
     }

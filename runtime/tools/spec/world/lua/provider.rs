@@ -32,8 +32,7 @@ pub(super) fn install(lua: &Lua, world: &Table, stage: &Arc<Stage>) -> mlua::Res
                 let hosts = mx.map(|mx| mx.hosts.iter().map(|host| host.trim_end_matches('.').to_owned()).collect());
                 entries.push(Part { key, hosts: hosts.unwrap_or_default(), entry, asked: Mutex::default() });
             }
-            let provider = Provider::new(&stage, LuaScript { lua: lua.weak(), parts: entries });
-            provider.map(Handle).map_err(|error| failure(format!("{FUNCTION}: {error:#}")))
+            Ok(Handle(Provider::new(&stage, LuaScript { lua: lua.weak(), parts: entries })))
         }
     })?;
     world.set("provider", provider)

@@ -3,7 +3,6 @@
 //! Each mail exchanger that a host means to reach is a listener of its own, made when it is reached first: so the
 //! provider knows which one is meant from the first moment of a session on.
 
-mod authority;
 mod conversation;
 
 use std::collections::HashMap;
@@ -11,17 +10,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::anyhow;
 use futures_util::future::BoxFuture;
 use kumo_tsa_core::wire::Time;
-use rustls::pki_types::CertificateDer;
+use rustls::ServerConfig;
+use rustls::crypto::ring;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use self::authority::Authority;
 use super::host::nowhere;
 use super::stage::Stage;
+use crate::host::certificate::of_listener;
 
 /// Where in a session an answer is due.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -156,7 +157,6 @@ impl Drop for Exchanger {
 struct Shared {
     stage: Arc<Stage>,
     script: Box<dyn Script>,
-    authority: Authority,
     heard: Mutex<Heard>,
 }
 
@@ -213,20 +213,14 @@ impl Shared {
 }
 
 impl Provider {
-    pub(super) fn new(stage: &Arc<Stage>, script: impl Script + 'static) -> anyhow::Result<Arc<Self>> {
-        let (script, authority) = (Box::new(script), Authority::new()?);
-        let shared = Arc::new(Shared { stage: stage.clone(), script, authority, heard: Mutex::default() });
-        Ok(stage.add_provider(Self { shared, exchangers: Mutex::default() }))
+    pub(super) fn new(stage: &Arc<Stage>, script: impl Script + 'static) -> Arc<Self> {
+        let shared = Arc::new(Shared { stage: stage.clone(), script: Box::new(script), heard: Mutex::default() });
+        stage.add_provider(Self { shared, exchangers: Mutex::default() })
     }
 
     /// One that takes everything.
-    pub(super) fn willing(stage: &Arc<Stage>) -> anyhow::Result<Arc<Self>> {
+    pub(super) fn willing(stage: &Arc<Stage>) -> Arc<Self> {
         Self::new(stage, Willing)
-    }
-
-    /// Whom hosts have to trust, so that its certificates are good.
-    pub(super) fn authority(&self) -> CertificateDer<'static> {
-        self.shared.authority.certificate()
     }
 
     /// Where a mail exchanger listens.
@@ -250,7 +244,7 @@ impl Provider {
     }
 
     fn listen(&self, mx: &str, ip: IpAddr) -> anyhow::Result<Exchanger> {
-        let tls = self.shared.authority.acceptor(mx)?;
+        let tls = acceptor(mx)?;
         let socket = std::net::TcpListener::bind("127.0.0.1:0")?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
@@ -284,6 +278,16 @@ impl Provider {
         };
         heard.sessions.iter().map(one).collect()
     }
+}
+
+/// What speaks TLS as `mx`.
+fn acceptor(mx: &str) -> anyhow::Result<TlsAcceptor> {
+    let (chain, key) = of_listener(None, None, mx).map_err(|why| anyhow!(why))?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// The headers by name; of several of one name the first.
