@@ -11,8 +11,8 @@ use super::html::{class, escape};
 use super::json::length_text;
 use super::kept::Weighty as _;
 use super::play::Span;
-use super::report::{clock, on, plural};
-use crate::tools::show::shortened;
+use super::report::{on, plural};
+use crate::tools::show::{clock_text, shortened};
 
 /// Units of the drawing.
 const WIDTH: f64 = 1200.0;
@@ -157,7 +157,7 @@ fn marks(svg: &mut String, scale: Scale, height: f64) {
     let (marks, step) = scale.marks();
     for mark in marks {
         let time = Time::from_micros(mark);
-        let text = clock(time);
+        let text = clock_text(time);
         let text = if step < 1440 * MINUTE { text.get(5..16) } else { text.get(..10) }.unwrap_or(&text);
         let x = scale.x(time);
         let _ = writeln!(
@@ -193,7 +193,7 @@ fn bar(svg: &mut String, scale: Scale, y: f64, span: &Span) {
         "{} on {}\n{} for {}\n{}\nheld {}, bounced {}\n{}",
         span.action,
         on(&span.target, span.domain.as_deref()),
-        clock(span.begin),
+        clock_text(span.begin),
         length_text(span.length()),
         span.rule,
         span.held,
@@ -226,7 +226,7 @@ mod tests {
         ] {
             let time = Time::from_secs;
             let (marks, _) = Scale { from: time(from), to: time(from + length), end: time(from) }.marks();
-            let marks: Vec<String> = marks.map(|mark| clock(Time::from_micros(mark))[11..16].to_owned()).collect();
+            let marks: Vec<String> = marks.map(|mark| clock_text(Time::from_micros(mark))[11..16].to_owned()).collect();
             assert_eq!(marks, expected);
         }
         let ages = Scale { from: Time::MIN, to: Time::MAX, end: Time::MAX };

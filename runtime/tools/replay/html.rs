@@ -13,7 +13,8 @@ use super::json::length_text;
 use super::kept::{Kept, Weighty as _};
 use super::play::Span;
 use super::propose::propose;
-use super::report::{Matched, clock, matched, matches, number, on, plural, remarks, times, visible};
+use super::report::{Matched, matched, matches, number, on, plural, remarks, times, visible};
+use crate::tools::show::clock_text;
 
 /// How much is shown of what may be long.
 const ROWS: usize = 2_000;
@@ -58,7 +59,7 @@ fn summary(page: &mut String, outcome: &Outcome) {
     match read.first.zip(read.last) {
         Some((first, last)) => {
             let (logs, length) = (plural(read.logs as u64, "log"), length_text(last.since(first)));
-            put!(page, "<p>{records} of {logs}, {} to {} ({length}).</p>", clock(first), clock(last));
+            put!(page, "<p>{records} of {logs}, {} to {} ({length}).</p>", clock_text(first), clock_text(last));
         }
         None => {
             put!(page, "<p>No records.</p>");
@@ -182,7 +183,7 @@ fn table<'r>(page: &mut String, rows: impl ExactSizeIterator<Item = Row<'r>>, al
             page,
             "<tr><td class=\"t\">{}</td><td class=\"t\">{length}</td><td>{}<div class=\"dim\">{}</div></td>\
              <td class=\"n\">{held}</td><td class=\"n\">{bounced}</td><td>{}<div class=\"dim\">{}</div></td></tr>",
-            clock(begin),
+            clock_text(begin),
             escape(action),
             escape(&target),
             escape(rule),

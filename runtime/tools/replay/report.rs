@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use kumo_tsa_core::shaping::{Action, Rule};
-use kumo_tsa_core::wire::Time;
 
 use super::chunk::RuleSet;
 use super::compare::Alone;
@@ -13,7 +12,7 @@ use super::json::{length_text, trigger_text};
 use super::kept::{Kept, Weighty as _};
 use super::play::{Span, Tally};
 use super::propose::propose;
-use crate::tools::show::shortened;
+use crate::tools::show::{clock_text, shortened};
 
 /// How much is shown of what may be long; `--json` and `--html` show more.
 const SPANS: usize = 40;
@@ -39,7 +38,7 @@ fn read(out: &mut dyn Write, read: &Read) -> io::Result<()> {
     match read.first.zip(read.last) {
         Some((first, last)) => {
             let (records, length) = (plural(read.records, "record"), length_text(last.since(first)));
-            writeln!(out, "{records} of {logs}, {} to {} ({length})", clock(first), clock(last))?;
+            writeln!(out, "{records} of {logs}, {} to {} ({length})", clock_text(first), clock_text(last))?;
         }
         None => writeln!(out, "no records in {logs}")?,
     }
@@ -173,7 +172,7 @@ fn span_text(span: &Span) -> String {
     let more = if more.is_empty() { String::new() } else { format!(", {}", more.join(", ")) };
     format!(
         "{} for {:<8} {}  {}  {}{more}; after {}: {}",
-        clock(span.begin),
+        clock_text(span.begin),
         length_text(span.length()),
         span.action,
         on(&span.target, span.domain.as_deref()),
@@ -208,7 +207,7 @@ fn compare(out: &mut dyn Write, outcome: &Outcome, differences: &[Kept<Alone>; 2
 }
 
 fn alone_text(one: &Alone) -> String {
-    let (begin, length) = (clock(one.begin), length_text(one.length()));
+    let (begin, length) = (clock_text(one.begin), length_text(one.length()));
     let more = mail_text(one.held, one.bounced).into_iter().flatten().map(|text| format!(", {text}"));
     let target = on(&one.target, one.domain.as_deref());
     format!("{begin} for {length:<8} {}  {target}  {}{}", one.action, one.rule, more.collect::<String>())
@@ -243,11 +242,6 @@ fn unmatched(out: &mut dyn Write, outcome: &Outcome) -> io::Result<()> {
         writeln!(out, "  {forgotten} of rare shapes are not listed")?;
     }
     Ok(())
-}
-
-/// UTC, to the second.
-pub(super) fn clock(time: Time) -> String {
-    Time::from_secs(time.micros().div_euclid(1_000_000)).to_string()
 }
 
 /// Text from outside without what a terminal or a browser would obey: control characters, changes of direction.

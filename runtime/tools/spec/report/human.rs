@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Report, in_full, place, write_indented};
+use crate::tools::show::shortened;
 use crate::tools::spec::coverage::Coverage;
 use crate::tools::spec::test::{Outcome, Status, Summary, Test, Unloaded};
 
@@ -142,14 +143,6 @@ fn in_words(summary: &Summary) -> String {
     format!("{tests}: {}, in {:.2} s", parts.join(", "), summary.took.as_secs_f64())
 }
 
-/// The beginning of a long pattern.
-fn shortened(name: &str) -> String {
-    match name.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.to_owned(),
-    }
-}
-
 /// Coverage as lines of text, each after `before`.
 pub(in crate::tools::spec) fn say_coverage(out: &mut impl Write, before: &str, coverage: &Coverage) -> io::Result<()> {
     writeln!(out, "{before}lines that ran:")?;
@@ -172,7 +165,7 @@ pub(in crate::tools::spec) fn say_coverage(out: &mut impl Write, before: &str, c
     }
     writeln!(out, "{before}rules that matched: {matched} of {all}; no test made these match:")?;
     coverage.rules.iter().filter(|rule| !rule.matched).try_for_each(|rule| {
-        let (file, name) = (rule.file.display(), shortened(&rule.name));
+        let (file, name) = (rule.file.display(), shortened(&rule.name, WIDTH));
         writeln!(out, "{before}  {file}:{}  {name}", rule.line)
     })
 }
